@@ -240,21 +240,3 @@ class SupportsHomes(Protocol):
     def delete_home(self, home: str, owner: OwnerSpec) -> None:
         """Remove the home and everything in it; absent is no error."""
         ...
-
-
-@runtime_checkable
-class SupportsImageBuild(Protocol):
-    """Drivers whose images are built from a lock on the cluster's own disk."""
-
-    def has_image(self, image: ImageSpec) -> bool:
-        """Whether a workload with this image could start at once."""
-        ...
-
-    def build_image(self, image: ImageSpec, progress: Callable[[float, str], None]) -> None:
-        """Build it if it is not there. `progress(share 0..1, line)` is called as it goes on.
-        Two at once for one digest end with one image. Raises DriverError with the tail of the log."""
-        ...
-
-    def image_build_log(self, image: ImageSpec) -> str:
-        """The log of the newest build, at most its last 64 KiB; "" if there was none."""
-        ...
