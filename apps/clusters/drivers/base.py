@@ -12,6 +12,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
+SECRET_AGENT_TOKEN = "token"
+"""Name in `WorkloadSpec.secrets` of the workload's own portal token: GPUCOMMONS_TOKEN_FILE."""
+SECRET_APP_TOKEN = "app_token"
+"""Name in `WorkloadSpec.secrets` of the run's token: the environment variable `AppSpec.token_env`."""
+
 
 class DriverError(Exception):
     """A cluster could not do what was asked.
@@ -19,7 +24,9 @@ class DriverError(Exception):
     `retryable` says whether the same call may succeed later; `message` is for people to read.
     """
 
-    def __init__(self, message: str, *, retryable: bool, code: str = "cluster_error") -> None:
+    def __init__(
+        self, message: str, *, retryable: bool, code: str = "cluster_error"
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.retryable = retryable
@@ -85,7 +92,8 @@ class WorkloadSpec:
 
     `home` is the uid of the home it mounts. `secrets` maps file names to contents; drivers hand
     them over as files that only the owner can read (and the app's token as environment), never in
-    argv. `spec_hash` changes when anything but the secrets does.
+    argv: `SECRET_AGENT_TOKEN` and `SECRET_APP_TOKEN` are the names that drivers know.
+    `spec_hash` changes when anything but the secrets does.
     """
 
     uid: str
