@@ -1,0 +1,14 @@
+"""The composition root as an app, so that its commands are found; it wires the others once."""
+
+from django.apps import AppConfig
+
+
+class PortalConfig(AppConfig):
+    name = "portal"
+    label = "portal"
+
+    def ready(self) -> None:
+        import portal.celery  # noqa: F401, PLC0415  # tasks are sent by the configured app
+        from portal.wiring import connect  # noqa: PLC0415
+
+        connect()
