@@ -1,0 +1,158 @@
+"""Starting, recognising and ending single processes by pid *and* start time.
+
+A pid alone may have been given to a stranger's process since it was written down; a pid with the
+time at which it started cannot. Linux only. Standard library only.
+"""
+
+import ctypes
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1
+#: Exit code of a child whose parent died while it was being started.
+ORPHANED = 126
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A process that cannot be mistaken for another: `started` is boot id and clock ticks."""
+
+    pid: int
+    started: str
+
+    def is_alive(self) -> bool:
+        """True while this very process runs; a zombie counts as ended."""
+        return started_at(self.pid) == self.started
+
+    def send(self, number: int) -> None:
+        """Send a signal to this very process, or do nothing if it is gone."""
+        try:
+            handle = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            return
+        try:
+            # The pidfd pins the process: what is checked now is what is signalled.
+            if self.is_alive():
+                with suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(handle, number)
+        finally:
+            os.close(handle)
+
+    def wait(self, timeout_s: float) -> bool:
+        """True when the process has ended within `timeout_s`."""
+        try:
+            handle = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            return True
+        try:
+            if not self.is_alive():
+                return True
+            poller = select.poll()
+            poller.register(handle, select.POLLIN)
+            return bool(poller.poll(max(timeout_s, 0) * 1000))
+        finally:
+            os.close(handle)
+
+
+@cache
+def boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
+
+
+def started_at(pid: int) -> str | None:
+    """`<boot>:<ticks>` of a running process, None if there is none (or only its zombie)."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The command may hold spaces and brackets: fields count from the last bracket (proc(5)).
+    fields = text.rpartition(")")[2].split()
+    state, ticks = fields[0], fields[19]
+    return None if state in "ZX" else f"{boot_id()}:{ticks}"
+
+
+def identity_of(pid: int) -> Identity | None:
+    started = started_at(pid)
+    return Identity(pid, started) if started else None
+
+
+def end(identities: Iterable[Identity], number: int, grace_s: float) -> list[Identity]:
+    """Send `number` to all, SIGKILL to those left after `grace_s`; return those that were alive."""
+    alive = [identity for identity in identities if identity.is_alive()]
+    for identity in alive:
+        identity.send(number)
+    deadline = time.monotonic() + grace_s
+    for identity in alive:
+        if not identity.wait(deadline - time.monotonic()):
+            identity.send(signal.SIGKILL)
+            identity.wait(5)
+    return alive
+
+
+@dataclass(frozen=True)
+class Account:
+    """Whom a process runs as."""
+
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True)
+class Start:
+    """How to start one process.
+
+    `death_signal` is what the kernel sends it when we die, kill -9 included.
+    """
+
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    cwd: Path
+    log: Path
+    death_signal: int = signal.SIGTERM
+    account: Account | None = None
+
+
+def spawn(start: Start) -> subprocess.Popen[bytes]:
+    """Start it in a session of its own, with our umask, output appended to its log.
+
+    Must be called from the main thread: the kernel ties the death signal to the thread that forks.
+    """
+    parent = os.getpid()
+    with start.log.open("ab") as log:
+        # Ours is a single thread at this point, so running Python between fork and exec is safe.
+        return subprocess.Popen(
+            list(start.argv),
+            env=dict(start.env),
+            cwd=start.cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=lambda: die_with(parent, start.death_signal),  # noqa: PLW1509
+            user=start.account.uid if start.account else None,
+            group=start.account.gid if start.account else None,
+            extra_groups=[] if start.account else None,
+        )
+
+
+def die_with(parent: int, number: int) -> None:
+    """Ask the kernel for `number` when `parent` dies. Runs in the child, after setuid."""
+    if _libc.prctl(PR_SET_PDEATHSIG, number, 0, 0, 0) != 0 or os.getppid() != parent:
+        os._exit(ORPHANED)
+
+
+def fit_log(log: Path, limit_bytes: int = 8_000_000) -> None:
+    """Keep one older generation of a log that has grown past the limit."""
+    with suppress(FileNotFoundError):
+        if log.stat().st_size > limit_bytes:
+            log.replace(log.with_name(log.name + ".1"))
