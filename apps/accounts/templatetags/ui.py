@@ -11,7 +11,6 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 
 from django import template
-from django.conf import settings
 from django.templatetags.static import static
 from django.utils import formats, timezone
 from django.utils.functional import Promise
@@ -258,9 +257,3 @@ def meter_context(
         "bar_adds": f"{added:.1f}",
         "state": "over" if over else "full" if full else "near" if share >= 80 else "ok",
     }
-
-
-@register.simple_tag
-def portal_version() -> str:
-    """The version that runs, from the setting `PORTAL_VERSION`."""
-    return str(settings.PORTAL_VERSION)
