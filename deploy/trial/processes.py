@@ -100,14 +100,6 @@ def end(identities: Iterable[Identity], number: int, grace_s: float) -> list[Ide
 
 
 @dataclass(frozen=True)
-class Account:
-    """Whom a process runs as."""
-
-    uid: int
-    gid: int
-
-
-@dataclass(frozen=True)
 class Start:
     """How to start one process.
 
@@ -119,11 +111,10 @@ class Start:
     cwd: Path
     log: Path
     death_signal: int = signal.SIGTERM
-    account: Account | None = None
 
 
 def spawn(start: Start) -> subprocess.Popen[bytes]:
-    """Start it in a session of its own, with our umask, output appended to its log.
+    """Start it in a session of its own, its output appended to its log.
 
     Must be called from the main thread: the kernel ties the death signal to the thread that forks.
     """
@@ -139,14 +130,11 @@ def spawn(start: Start) -> subprocess.Popen[bytes]:
             stderr=subprocess.STDOUT,
             start_new_session=True,
             preexec_fn=lambda: die_with(parent, start.death_signal),  # noqa: PLW1509
-            user=start.account.uid if start.account else None,
-            group=start.account.gid if start.account else None,
-            extra_groups=[] if start.account else None,
         )
 
 
 def die_with(parent: int, number: int) -> None:
-    """Ask the kernel for `number` when `parent` dies. Runs in the child, after setuid."""
+    """Ask the kernel for `number` when `parent` dies. Runs in the child."""
     if _libc.prctl(PR_SET_PDEATHSIG, number, 0, 0, 0) != 0 or os.getppid() != parent:
         os._exit(ORPHANED)
 

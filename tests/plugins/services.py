@@ -45,8 +45,7 @@ _folders: list[Path] = []
 def pytest_load_initial_conftests() -> Generator[None]:
     # Not only at the end of the session: settings that fail to load end pytest before that.
     atexit.register(stop)
-    folder = Path(tempfile.mkdtemp(prefix="gpc-test-"))
-    folder.chmod(0o711)
+    folder = Path(tempfile.mkdtemp(prefix="gpc-test-")).resolve()
     _folders.append(folder)
     if "PYTEST_XDIST_WORKER" not in os.environ:
         os.environ[DATABASE_URL] = start_postgres(folder)
