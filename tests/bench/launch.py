@@ -1,0 +1,114 @@
+"""Launch: what we add to a bare `jupyter lab`, against what JupyterHub adds.
+
+Rounds are interleaved and each round's order is shuffled, so that whatever else the machine does
+falls on all three alike; figures are ratios of paired differences with bootstrap intervals.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import socket
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.bench import ours, peers
+from tests.bench.stats import Round, added_ratio, bootstrap, percentile
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+LOCK = ROOT / "deploy" / "images" / "python" / "requirements.lock"
+
+
+def free_ports(count: int) -> list[int]:
+    """Loopback ports that are free now."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def one_round(
+    portal: ours.Portal, workspace: dict[str, str], hub: peers.Hub, bare: tuple[peers.Peers, Path]
+) -> Round:
+    """Each way once, in an order of chance."""
+    took: dict[str, float] = {}
+
+    async def measure() -> None:
+        ways = ["ours", "peer", "bare"]
+        random.shuffle(ways)
+        for way in ways:
+            if way == "ours":
+                took[way] = await ours.launch(portal, workspace)
+            elif way == "peer":
+                took[way] = await peers.launch_hub(hub)
+            else:
+                took[way] = await peers.launch_bare(*bare, free_ports(1)[0])
+
+    asyncio.run(measure())
+    return Round(**took)
+
+
+def report(rounds: list[Round]) -> dict[str, object]:
+    """The figures as JSON; seconds, and ratios with their 95 % intervals."""
+    figures: dict[str, object] = {"rounds": len(rounds)}
+    for name in ("bare", "ours", "peer"):
+        values = [getattr(r, name) for r in rounds]
+        figures[name] = {f"p{int(s * 100)}": percentile(values, s) for s in (0.5, 0.95)}
+    for share in (0.5, 0.95):
+        label = f"p{int(share * 100)}"
+        for name in ("ours", "peer"):
+            added = bootstrap(
+                rounds,
+                lambda rows, n=name, s=share: percentile([getattr(r, n) - r.bare for r in rows], s),
+            )
+            figures[f"{name}_added_{label}"] = [added.value, added.low, added.high]
+        ratio = bootstrap(rounds, added_ratio(share))
+        figures[f"added_ratio_{label}"] = [ratio.value, ratio.low, ratio.high]
+    return figures
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=50)
+    parser.add_argument("--out", type=Path, default=None)
+    options = parser.parse_args()
+    cache = Path(os.environ.get("CACHE") or Path.home() / ".cache" / "gpucommons")
+    installed = peers.install(cache, LOCK, str(Path(sys.executable).parent / "uv"))
+    with tempfile.TemporaryDirectory(prefix="gpc-bench-") as name:
+        folder = Path(name)
+        portal = ours.start_portal(free_ports(1)[0], folder / "var")
+        try:
+            hub_ports = free_ports(3)
+            with peers.running_hub(
+                installed, folder, (hub_ports[0], hub_ports[1], hub_ports[2])
+            ) as hub:
+                workspace = asyncio.run(ours.make_workspace(portal))
+                bare_home = folder / "bare"
+                bare_home.mkdir()
+                one_round(portal, workspace, hub, (installed, bare_home))
+                rounds = []
+                for number in range(options.rounds):
+                    rounds.append(one_round(portal, workspace, hub, (installed, bare_home)))
+                    print(
+                        f"{number + 1}/{options.rounds} {rounds[-1]}", file=sys.stderr, flush=True
+                    )
+        finally:
+            ours.stop_portal(portal)
+    figures = report(rounds)
+    text = json.dumps(figures, indent=2)
+    print(text)
+    if options.out:
+        options.out.write_text(text + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
