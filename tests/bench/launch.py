@@ -97,14 +97,13 @@ def main() -> int:
                 rounds = []
                 for number in range(options.rounds):
                     rounds.append(one_round(portal, workspace, hub, (installed, bare_home)))
-                    print(
-                        f"{number + 1}/{options.rounds} {rounds[-1]}", file=sys.stderr, flush=True
-                    )
+                    sys.stderr.write(f"{number + 1}/{options.rounds} {rounds[-1]}
+")
         finally:
             ours.stop_portal(portal)
     figures = report(rounds)
     text = json.dumps(figures, indent=2)
-    print(text)
+    sys.stdout.write(text + "\n")
     if options.out:
         options.out.write_text(text + "\n", encoding="utf-8")
     return 0

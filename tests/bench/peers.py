@@ -89,7 +89,7 @@ async def launch_bare(peers: Peers, home: Path, port: int) -> float:
     """Seconds from starting the process by hand to the first kernel answer."""
     token = secrets.token_hex(16)
     begun = time.perf_counter()
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: ASYNC220  # nothing else runs in this loop
         [
             str(peers.environment / "bin" / "python"), "-m", "jupyterlab", "--no-browser",
             "--allow-root", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}",
@@ -160,18 +160,22 @@ def running_hub(peers: Peers, folder: Path, ports: tuple[int, int, int]) -> Iter
     log = (folder / "peers.log").open("wb")
     path = f"{peers.environment / 'bin'}:{os.environ['PATH']}"
     environment = {**os.environ, "CONFIGPROXY_AUTH_TOKEN": proxy_token, "PATH": path}
-    shared = {"cwd": folder, "stdout": log, "stderr": log, "start_new_session": True}
     processes: list[subprocess.Popen[bytes]] = []
     try:
-        for command in (
+        commands = (
             [
                 str(peers.node), str(peers.proxy), "--ip", "127.0.0.1", "--port", str(port),
                 "--api-ip", "127.0.0.1", "--api-port", str(api_port),
                 "--error-target", f"http://127.0.0.1:{hub_port}/hub/error",
             ],
             [str(peers.environment / "bin" / "jupyterhub"), "-f", str(config)],
-        ):  # fmt: skip
-            processes.append(subprocess.Popen(command, env=environment, **shared))  # type: ignore[call-overload]  # keyword arguments of one kind
+        )  # fmt: skip
+        for command in commands:
+            process = subprocess.Popen(
+                command, env=environment, cwd=folder, stdout=log, stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
+            processes.append(process)
         hub = Hub(port, token)
         asyncio.run(answers(hub.server("/"), "hub/api/"))
         httpx.post(
