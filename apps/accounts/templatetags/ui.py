@@ -33,6 +33,13 @@ PHASES: dict[str, Promise] = {
     "failed": _("Failed"),
 }
 
+STAGES: dict[str, Promise] = {
+    "queued": _("Queued"),
+    "pulling": _("Image"),
+    "starting": _("Start"),
+    "ready": _("Ready"),
+}
+
 RESOURCES: dict[str, Promise] = {
     "workspaces": _("Running workspaces"),
     "cpu": _("CPU cores"),
@@ -85,6 +92,12 @@ def icon(name: str, css: str = "") -> SafeString:
 def phase_label(phase: str) -> str:
     """The phase in the reader's words; an unknown phase is shown as it is."""
     return str(PHASES.get(phase, phase))
+
+
+@register.filter
+def stage_label(key: str) -> str:
+    """A stage of a start in the reader's words."""
+    return str(STAGES.get(key, key))
 
 
 @register.simple_tag
@@ -253,7 +266,27 @@ def meter_context(
         "window": window_label(window),
         "used": amount_of(resource, used),
         "maximum": None if maximum is None else amount_of(resource, maximum),
+        "raw_used": str(used),
+        "raw_limit": "" if maximum is None else str(maximum),
         "bar_used": f"{share:.1f}",
         "bar_adds": f"{added:.1f}",
         "state": "over" if over else "full" if full else "near" if share >= 80 else "ok",
     }
+
+
+@register.filter
+def event_mark(event: Any) -> str:
+    """How a line of a timeline is marked: `bad`, `wait`, `good` or nothing special."""
+    kind = str(event.type).lower()
+    if kind in ("failed", "error"):
+        return "bad"
+    if kind in ("warning", "refused"):
+        return "wait"
+    return "good" if kind == "ready" else "plain"
+
+
+@register.filter
+def curl_example(workspace: Any) -> str:
+    """A call of the workspace's own server by a program that holds a token."""
+    path = "api/status" if workspace.ide == "jupyterlab" else ""
+    return f'curl -H "Authorization: Bearer $GPC_TOKEN" {workspace.url}{path}'
