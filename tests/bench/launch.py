@@ -97,8 +97,7 @@ def main() -> int:
                 rounds = []
                 for number in range(options.rounds):
                     rounds.append(one_round(portal, workspace, hub, (installed, bare_home)))
-                    sys.stderr.write(f"{number + 1}/{options.rounds} {rounds[-1]}
-")
+                    sys.stderr.write(f"{number + 1}/{options.rounds} {rounds[-1]}\n")
         finally:
             ours.stop_portal(portal)
     figures = report(rounds)
