@@ -10,4 +10,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings.dev")
 
 app = Celery("portal")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["apps.accounts", "apps.catalog", "apps.clusters", "apps.workspaces"])
+app.autodiscover_tasks(
+    ["apps.live", "apps.accounts", "apps.catalog", "apps.clusters", "apps.workspaces"]
+)

@@ -231,3 +231,18 @@ class AgentCommand(models.Model):
     type = models.CharField(max_length=32)
     detail = models.JSONField(default=dict)
     created_at = models.DateTimeField(db_default=Now())
+
+
+class WorkloadLog(models.Model):
+    """The end of a run's server log, as a worker last brought it (`apps.clusters.logs`).
+
+    `requested_at` is when somebody last wanted it, `fetched_at` when it was read from the cluster.
+    `is_cut` says that the log is longer than `text`. `trouble` is why the last try failed.
+    """
+
+    workload = models.OneToOneField(Workload, on_delete=models.CASCADE, related_name="log")
+    text = models.TextField(blank=True)
+    is_cut = models.BooleanField(default=False)
+    requested_at = models.DateTimeField(null=True)
+    fetched_at = models.DateTimeField(null=True)
+    trouble = models.CharField(max_length=300, blank=True)

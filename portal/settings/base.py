@@ -207,6 +207,7 @@ CELERY_TASK_PUBLISH_RETRY = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
+    "heartbeat": {"task": "live.heartbeat", "schedule": schedule(10)},
     "reconcile-due": {"task": "clusters.reconcile_due", "schedule": schedule(5)},
     "environments-due": {"task": "catalog.build_due", "schedule": schedule(15)},
     "homes-due": {"task": "workspaces.purge_due", "schedule": schedule(60)},
