@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 from websockets.asyncio.client import connect
 
-from tests.bench.kernel import Server, first_answer
+from tests.kernel import Server, first_answer
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 READY_TIMEOUT_S = 600

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.bench.kernel import Server, client, first_answer
+from tests.kernel import Server, client, first_answer
 
 JUPYTERHUB = "jupyterhub==5.5.4"
 PROXY = "configurable-http-proxy@5.3.0"
