@@ -16,3 +16,6 @@ for name, value in {
     os.environ.setdefault(name, value)
 
 from portal.settings.production import *  # noqa: E402, F403
+from portal.settings.production import DATABASES  # noqa: E402
+
+DATABASES["default"]["OPTIONS"] = {}

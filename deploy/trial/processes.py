@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import IO
 
 PR_SET_PDEATHSIG = 1
 #: Exit code of a child whose parent died while it was being started.
@@ -103,7 +104,8 @@ def end(identities: Iterable[Identity], number: int, grace_s: float) -> list[Ide
 class Start:
     """How to start one process.
 
-    `death_signal` is what the kernel sends it when we die, kill -9 included.
+    `death_signal` is what the kernel sends it when we die, kill -9 included. `output`: where its
+    standard output goes instead of the log.
     """
 
     argv: Sequence[str]
@@ -111,6 +113,7 @@ class Start:
     cwd: Path
     log: Path
     death_signal: int = signal.SIGTERM
+    output: IO[bytes] | None = None
 
 
 def spawn(start: Start) -> subprocess.Popen[bytes]:
@@ -126,8 +129,8 @@ def spawn(start: Start) -> subprocess.Popen[bytes]:
             env=dict(start.env),
             cwd=start.cwd,
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
+            stdout=start.output or log,
+            stderr=log,
             start_new_session=True,
             preexec_fn=lambda: die_with(parent, start.death_signal),  # noqa: PLW1509
         )

@@ -1,0 +1,109 @@
+"""`make up` in the environment: starts everything in order, announces it, and stays as supervisor.
+
+Becomes so by exec from the bootstrap, with the lock of DATA. Ends with 0 after Ctrl-C or SIGTERM,
+with 1 and `FAILED <step> <log>` if something cannot be started.
+"""
+
+import os
+import sys
+import tempfile
+import time
+from dataclasses import replace
+
+from deploy.trial import locking, workloads
+from deploy.trial.arrival import enter, layout_here
+from deploy.trial.console import failed, promise, say
+from deploy.trial.database import ensure_database
+from deploy.trial.environment import prepare_environment, process_environment
+from deploy.trial.installation import VENV
+from deploy.trial.nginx import NginxError
+from deploy.trial.postgres import PostgresError
+from deploy.trial.probes import failing_checks
+from deploy.trial.programs import STOP_ORDER, Stage, cluster_of, services, stores
+from deploy.trial.supervisor import StartError, StopRequested, Supervisor
+from deploy.trial.valkey import ValkeyError
+
+STORES_TIMEOUT_S, SERVICES_TIMEOUT_S, CHECKS_TIMEOUT_S = 60, 90, 60
+DATABASE_TIMEOUT_S, IMAGE_TIMEOUT_S, LINKS_TIMEOUT_S = 300, 1800, 60
+
+
+def main() -> int:
+    """Run the portal until told to stop; the exit code."""
+    begun = time.monotonic()
+    layout = layout_here()
+    handle = locking.take(layout) if locking.LOCK_FD in os.environ else enter(layout)
+    values = prepare_environment(layout, os.environ)
+    stage = Stage(layout, process_environment(values, VENV))
+    supervisor = Supervisor(layout)
+    try:
+        for line in start(stage, supervisor, values["TRIAL_DATABASE_PASSWORD"]):
+            promise(line)
+        say(f"Up after {time.monotonic() - begun:.1f} s. Ctrl-C stops the portal, not workspaces.")
+        supervisor.run_forever()
+    except StopRequested:
+        say("Stopping the portal")
+        supervisor.close(STOP_ORDER)
+        say(goodbye(workloads.count_running(layout)))
+        return 0
+    except StartError as error:
+        supervisor.close(STOP_ORDER)
+        failed(error.name, error.log, str(error))
+    except (PostgresError, ValkeyError, NginxError, OSError) as error:
+        supervisor.close(STOP_ORDER)
+        failed("start", layout.log_file("postgres"), str(error))
+    finally:
+        if handle is not None:
+            os.close(handle)
+    return 1
+
+
+def start(stage: Stage, supervisor: Supervisor, password: str) -> list[str]:
+    """Start everything; return the lines that announce it. Raises StartError."""
+    layout = stage.layout
+    say("Starting PostgreSQL and Valkey")
+    supervisor.add(*stores(stage))
+    supervisor.wait_ready(["postgres", "valkey"], STORES_TIMEOUT_S)
+    ensure_database(cluster_of(layout), password)
+    say("Preparing the database and static files")
+    step(stage, supervisor, "database", DATABASE_TIMEOUT_S)
+    programs = services(stage)
+    supervisor.add(*programs)
+    log = layout.log_file("image")
+    say(f"Starting the portal; building the default image if it is not there (log: {log})")
+    step(stage, supervisor, "image", IMAGE_TIMEOUT_S)
+    links = step(stage, supervisor, "links", LINKS_TIMEOUT_S).split()
+    supervisor.wait_ready([program.name for program in programs], SERVICES_TIMEOUT_S)
+    wait_checks(stage, supervisor)
+    lines = [f"READY {layout.url}"]
+    people = ("admin", "student")
+    return lines + [f"SIGNIN {who} {link}" for who, link in zip(people, links, strict=True)]
+
+
+def step(stage: Stage, supervisor: Supervisor, name: str, timeout_s: float) -> str:
+    """Run a step of `prepare`; return what it printed on standard output, which no log keeps."""
+    with tempfile.TemporaryFile() as output:
+        start = stage.python(name, "-m", "deploy.trial.prepare", name)
+        supervisor.run_step(name, replace(start, output=output), timeout_s)
+        output.seek(0)
+        return output.read().decode()
+
+
+def wait_checks(stage: Stage, supervisor: Supervisor) -> None:
+    """Return when the portal calls all its parts well. StartError names those that are not."""
+    endpoint = stage.endpoint("web")
+    deadline = time.monotonic() + CHECKS_TIMEOUT_S
+    while (answer := endpoint.get("/readyz?all=1")) is None or answer[0] != 200:
+        if time.monotonic() > deadline:
+            failing = "; ".join(failing_checks(answer[1])) if answer else "web does not answer"
+            raise StartError("readyz", str(stage.layout.log_file("web")), failing)
+        supervisor.turn(0.1)
+
+
+def goodbye(running: int) -> str:
+    if not running:
+        return "Stopped. No workspace or job is running."
+    return f"Stopped. Workspaces and jobs still running: {running} (make down ends them too)."
+
+
+if __name__ == "__main__":
+    sys.exit(main())
