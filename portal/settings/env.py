@@ -53,7 +53,6 @@ class Environment(BaseSettings):
     allowed_hosts: str = ""
     metrics_allow: str = "127.0.0.1,::1"
     currency: str = "EUR"
-    mail_url: str = ""
 
     idle_stop_s: int = Field(default=2 * 3600, ge=0)
     idle_warn_s: int = Field(default=600, ge=0)
