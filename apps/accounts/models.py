@@ -38,8 +38,8 @@ class User(AbstractUser):
     change of what the person's own pages show (topic `me`).
     """
 
-    first_name = None
-    last_name = None
+    first_name = None  # type: ignore[assignment]  # Django's way to leave a field out
+    last_name = None  # type: ignore[assignment]  # the same
     uid = models.CharField(max_length=26, unique=True, default=new_uid, editable=False)
     display_name = models.CharField(_("name"), max_length=120, blank=True)
     role = models.CharField(max_length=16, choices=Role, default=Role.STUDENT)

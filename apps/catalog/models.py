@@ -110,7 +110,10 @@ class BuildState(models.TextChoices):
 
 class EnvironmentBuild(models.Model):
     """The environment of one digest: wanted, being built, there, or failed. The row is the work:
-    a lost message or a dead worker is found by the sweep when `lease_until` has passed."""
+    a lost message or a dead worker is found by the sweep when `lease_until` has passed.
+
+    `requested_at` None: nobody wants it now. `tries` counts the tries since it was wanted;
+    before `next_try_at` there is no other. `progress` goes from 0 to 1."""
 
     digest = models.CharField(max_length=80, unique=True)
     version = models.ForeignKey(ImageVersion, on_delete=models.PROTECT, related_name="+")
@@ -122,6 +125,7 @@ class EnvironmentBuild(models.Model):
     lease = models.CharField(max_length=64, blank=True)
     lease_until = models.DateTimeField(null=True)
     requested_at = models.DateTimeField(null=True)
+    next_try_at = models.DateTimeField(null=True)
     built_at = models.DateTimeField(null=True)
 
 
