@@ -32,7 +32,7 @@ def main() -> int:
         return 1
     ended += records.end_leftovers(layout)
     workspaces = workloads.end_all(layout)
-    records.clear(layout)
+    records.clear_all(layout)
     if not ended and not workspaces:
         say(f"Nothing runs for {layout.data}")
     else:

@@ -35,10 +35,9 @@ MAKE_VARIABLES = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MAKE_TER
 def prepare_environment(layout: Layout, given: Mapping[str, str]) -> dict[str, str]:
     """Write portal.env for this run; return it. `given` is the environment of `make up`."""
     kept = read(layout.env_file)
-    values = {name: kept.get(name) or secrets.token_urlsafe(48) for name in SECRETS}
-    values |= DEFAULTS
-    values |= {name: value for name, value in given.items() if name.startswith("PORTAL_")}
-    values |= {name: kept[name] for name in SECRETS if name in kept}
+    settings = {name: value for name, value in given.items() if name.startswith("PORTAL_")}
+    own = {name: kept.get(name) or secrets.token_urlsafe(48) for name in SECRETS}
+    values = {**DEFAULTS, **settings, **own}
     values |= addresses(layout, values["TRIAL_DATABASE_PASSWORD"])
     values["PORTAL_WORKSPACE_URL_TEMPLATE"] = workspace_template(layout, given)
     values["PORTAL_TRUSTED"] = "1" if given.get("TRUSTED", "0") not in ("", "0") else "0"

@@ -5,6 +5,7 @@ Standard library only.
 """
 
 import json
+import shutil
 import signal
 from collections.abc import Mapping
 from contextlib import suppress
@@ -63,7 +64,7 @@ def read_states(layout: Layout) -> dict[str, ProcessState]:
 
 
 def clear(layout: Layout) -> None:
-    """Forget every process: remove state, pid files and sockets."""
+    """Forget the portal's processes: remove state, pid files and the portal's own sockets."""
     for file in (
         layout.state_file,
         *layout.pids.glob("*.pid"),
@@ -73,6 +74,14 @@ def clear(layout: Layout) -> None:
     if layout.run != layout.pids:
         with suppress(OSError):  # workspaces may still have their sockets there
             layout.run.rmdir()
+
+
+def clear_all(layout: Layout) -> None:
+    """Also remove what workloads left in the folder of sockets; call it when none runs."""
+    for entry in layout.run.iterdir() if layout.run.is_dir() else ():
+        if entry.is_dir():
+            shutil.rmtree(entry, ignore_errors=True)
+    clear(layout)
 
 
 def identities(layout: Layout) -> dict[str, Identity]:
