@@ -24,9 +24,7 @@ class DriverError(Exception):
     `retryable` says whether the same call may succeed later; `message` is for people to read.
     """
 
-    def __init__(
-        self, message: str, *, retryable: bool, code: str = "cluster_error"
-    ) -> None:
+    def __init__(self, message: str, *, retryable: bool, code: str = "cluster_error") -> None:
         super().__init__(message)
         self.message = message
         self.retryable = retryable
@@ -58,8 +56,10 @@ class ImageSpec:
 class AppSpec:
     """The server that a workload runs, as templates.
 
-    Placeholders: `{python}` interpreter of the image, `{home}`, `{base_url}` (ends in "/"), and
-    `{socket}` (in `socket_args`, a unix socket) or `{port}` (in `port_args`, all interfaces); a
+    Placeholders, in arguments and in values of `env`: `{python}` interpreter of the image,
+    `{home}`, `{base_url}` (ends in "/"), `{sdk}` (the folder that holds the package gpucommons),
+    and `{socket}` (in `socket_args`, a unix socket) or `{port}` (in `port_args`, all interfaces).
+    They are replaced as they stand; other braces stay. A
     driver appends one of the two lists to `command`. `token_env` names the environment variable
     that carries the run's token. `readiness_path` is relative to the base URL; any answer below
     500 means ready. `activity` names how the agent reads activity: "jupyter", "heartbeat", "none".
