@@ -1,44 +1,50 @@
-"""nginx of the trial: renders the common template for this machine and starts the wheel's nginx."""
+"""nginx of the trial: the common configuration for this machine, and the wheel's nginx with it."""
 
 import importlib.util
-import string
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from deploy.trial.layout import CHECKOUT, Layout
+from deploy.nginx.render import NginxSettings, folders, render
+from deploy.trial.layout import Layout
 from deploy.trial.processes import Start
-
-TEMPLATE = CHECKOUT / "deploy" / "nginx" / "nginx.conf.template"
 
 
 class NginxError(Exception):
-    """nginx cannot be started; the text says why."""
+    """nginx cannot be configured or started; the text says why."""
 
 
 def start(layout: Layout, env: Mapping[str, str]) -> Start:
     """Write the configuration and say how to start nginx with it, in the foreground."""
+    settings = settings_of(layout, env)
+    for folder in folders(settings):
+        folder.mkdir(exist_ok=True, mode=0o700)
     home = layout.data / "nginx"
-    home.mkdir(exist_ok=True, mode=0o700)
     config = home / "nginx.conf"
-    config.write_text(render(layout, env))
-    log = layout.log_file("nginx")
-    argv = [str(binary()), "-p", str(home), "-c", str(config), "-e", str(log)]
-    return Start(argv=[*argv, "-g", "daemon off;"], env=env, cwd=home, log=log)
+    try:
+        config.write_text(render(settings), encoding="utf-8")
+    except ValueError as error:
+        raise NginxError(f"nginx cannot be configured: {error}") from error
+    argv = [str(binary()), "-p", str(home), "-c", str(config), "-e", "stderr"]
+    return Start(argv=argv, env=env, cwd=home, log=layout.log_file("nginx"))
 
 
-def render(layout: Layout, env: Mapping[str, str]) -> str:
-    """The template with this trial's addresses. Raises KeyError for an unknown placeholder."""
-    values = {
-        "BIND": layout.bind,
-        "PORT": str(layout.port),
-        "PORTAL_HOST": layout.host,
-        "RUN_DIR": str(layout.run),
-        "DATA_DIR": str(layout.data),
-        "STATIC_DIR": str(layout.static),
-        "PID_FILE": str(layout.data / "nginx" / "nginx.pid"),
-        "LOG_DIR": str(layout.logs),
-    }
-    return string.Template(TEMPLATE.read_text()).substitute(values)
+def settings_of(layout: Layout, env: Mapping[str, str]) -> NginxSettings:
+    """What the common templates are filled with here."""
+    return NginxSettings(
+        bind=layout.bind,
+        port=layout.port,
+        portal_url=env["PORTAL_URL"],
+        workspace_url_template=env["PORTAL_WORKSPACE_URL_TEMPLATE"],
+        run_dir=layout.run,
+        data_dir=layout.data,
+        static_dir=layout.static,
+        log_dir=layout.logs,
+        # The supervisor writes DATA/run/nginx.pid; this one is nginx's own.
+        pid_file=layout.data / "nginx" / "nginx.pid",
+        # Workspaces' sockets belong to their people: only root's workers reach them all.
+        user="root" if os.geteuid() == 0 else "",
+    )
 
 
 def binary() -> Path:

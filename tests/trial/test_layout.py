@@ -50,7 +50,7 @@ def test_a_socket_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
 
 def test_secrets_are_made_once_and_addresses_follow(tmp_path: Path) -> None:
     first = Layout(data=tmp_path, cache=tmp_path, port=8101)
-    first.make()
+    (tmp_path / "etc").mkdir()
     before = prepare_environment(first, {"PORTAL_IDLE_STOP_S": "60", "PORTAL_SECRET_KEY": "no"})
     after = prepare_environment(Layout(data=tmp_path, cache=tmp_path, port=8102), {})
     assert before["PORTAL_IDLE_STOP_S"] == "60"

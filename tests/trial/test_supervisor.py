@@ -2,11 +2,9 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -52,9 +50,8 @@ class Dummy:
 
 
 @pytest.fixture
-def run() -> Iterator[Run]:
+def run(data: Path) -> Iterator[Run]:
     started: list[Dummy] = []
-    data = Path(tempfile.mkdtemp(prefix="gpc-"))
 
     def start(*names: str) -> Dummy:
         started.append(Dummy(data, *names))
@@ -67,7 +64,6 @@ def run() -> Iterator[Run]:
             dummy.process.wait(10)
         if dummy.process.stdout:
             dummy.process.stdout.close()
-    shutil.rmtree(data)
 
 
 def test_states_and_pid_files_name_what_runs(run: Run) -> None:
