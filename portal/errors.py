@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from apps.live.errors import DomainError, Unavailable
+from apps.live.errors import DomainError, RateLimited, Unavailable
 
 TITLES: dict[int, Promise] = {
     400: _("That request could not be read"),
@@ -20,6 +20,7 @@ TITLES: dict[int, Promise] = {
     409: _("Not now"),
     410: _("No longer here"),
     422: _("Something needs correcting"),
+    429: _("Too fast"),
     500: _("Something broke on our side"),
     503: _("Back in a moment"),
 }
@@ -35,7 +36,7 @@ def refusal_page(request: HttpRequest, error: DomainError) -> HttpResponse:
         "fields": error.fields,
     }
     response = render(request, "errors/refused.html", context, status=error.status)
-    if error.status == Unavailable.status:
+    if error.status in (RateLimited.status, Unavailable.status):
         response["Retry-After"] = str(error.retry_after_s or 5)
     return response
 

@@ -79,6 +79,13 @@ class Gone(DomainError):
     status = 410
 
 
+class RateLimited(DomainError):
+    """Too often in a short time."""
+
+    code = "rate_limited"
+    status = 429
+
+
 class Unavailable(DomainError):
     """A part that is needed does not answer now; the same request may succeed later."""
 

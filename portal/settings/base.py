@@ -133,6 +133,15 @@ def database(url: str) -> dict[str, object]:
 
 DATABASES = {"default": database(ENV.database_url.get_secret_value())}
 
+# In PostgreSQL, because sign-in counts tries here and must work without the broker.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "portal_cache",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    },
+}
+
 # People ------------------------------------------------------------------------------------------
 AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
@@ -210,7 +219,8 @@ CELERY_BEAT_SCHEDULE = {
     "heartbeat": {"task": "live.heartbeat", "schedule": schedule(10)},
     "reconcile-due": {"task": "clusters.reconcile_due", "schedule": schedule(5)},
     "environments-due": {"task": "catalog.build_due", "schedule": schedule(15)},
-    "homes-due": {"task": "workspaces.purge_due", "schedule": schedule(60)},
+    "homes-due": {"task": "workspaces.purge_due", "schedule": schedule(30)},
+    "overdue": {"task": "workspaces.end_overdue", "schedule": schedule(10)},
     "retention": {"task": "accounts.forget_expired", "schedule": schedule(3600)},
 }
 
