@@ -20,7 +20,8 @@ class Workspace(models.Model):
     `current` is the newest run, live or over; None before the first. The home lives on `cluster`
     until `purged_at`. `version` rises with every change that anyone can see. After `deleted_at` it
     is gone for its owner; the home is kept until `purge_after`.
-    `extended_until` is how far the owner has pushed idle stop and end of the current run.
+    `extended_until` is how far the owner has pushed idle stop of the current run; `phase_since` is
+    when its phase began. `purge_started_at`: a worker removes the home, it cannot be had back.
     """
 
     uid = models.CharField(max_length=26, unique=True, default=new_uid, editable=False)
@@ -38,9 +39,11 @@ class Workspace(models.Model):
     )
     version = models.PositiveBigIntegerField(default=1)
     extended_until = models.DateTimeField(null=True)
+    phase_since = models.DateTimeField(null=True)
     created_at = models.DateTimeField(db_default=Now())
     deleted_at = models.DateTimeField(null=True)
     purge_after = models.DateTimeField(null=True)
+    purge_started_at = models.DateTimeField(null=True)
     purged_at = models.DateTimeField(null=True)
 
     class Meta:

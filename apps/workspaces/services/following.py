@@ -1,0 +1,56 @@
+"""What a change of a workload means for its workspace. Called by `portal.wiring`."""
+
+from __future__ import annotations
+
+from django.db.models import F
+from django.utils import timezone
+
+from apps.clusters.hooks import WorkloadChange
+from apps.clusters.models import FINAL, Phase, Workload
+from apps.clusters.reasons import values_of
+from apps.workspaces import timeline
+from apps.workspaces.models import Workspace, WorkspaceEvent
+from apps.workspaces.services import runs
+
+
+def workload_changed(change: WorkloadChange) -> Workspace | None:
+    """Write the timeline, raise the version and tell whoever looks; the workspace, or None where
+    the workload is not a run of one.
+
+    In the transaction and under the workload's lock, which comes before the workspace's.
+    """
+    run = change.workload
+    workspace = Workspace.objects.filter(uid=run.subject_uid).first()
+    if workspace is None:
+        return None
+    _write_line(workspace, change)
+    fields: dict[str, object] = {"version": F("version") + 1}
+    if run.phase != change.before:
+        fields["phase_since"] = timezone.now()
+    Workspace.objects.filter(pk=workspace.pk).update(**fields)
+    runs.publish(workspace, raises_version=False)
+    return workspace
+
+
+def _write_line(workspace: Workspace, change: WorkloadChange) -> None:
+    run = change.workload
+    if run.phase == change.before and not _is_news(workspace, run):
+        return
+    is_failure = run.phase == Phase.FAILED
+    is_trouble = bool(run.reason) and run.phase not in FINAL and run.phase == change.before
+    line = timeline.Line(
+        "warning" if is_trouble else run.phase,
+        run.message or timeline.PHASE_WORDS[run.phase],
+        reason=run.reason or ("failed" if is_failure else ""),
+        hint=run.hint,
+        detail=values_of(run),
+    )
+    timeline.write(workspace, line, run=run)
+
+
+def _is_news(workspace: Workspace, run: Workload) -> bool:
+    """Whether a run that stays in its phase has a new reason."""
+    if not run.reason:
+        return False
+    last = WorkspaceEvent.objects.filter(workspace=workspace, workload=run).order_by("-pk")
+    return last.values_list("reason", flat=True).first() != run.reason
