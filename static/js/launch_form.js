@@ -1,17 +1,22 @@
 // The launch form shows what the choice costs and would use, and which editors the image has.
 // Without this script the server says the same after the form was sent.
 
-function showLimit(meter, adds) {
-  const limit = Number(meter.dataset.limit);
+// What `adds` (a number, and as text) would use on top of what is used.
+function showLimit(meter, adds, text) {
+  meter.querySelector("[data-meter-plus]").textContent = text ? `+ ${text}` : "";
   if (!meter.dataset.limit) return;
+  const limit = Number(meter.dataset.limit);
   const used = Number(meter.dataset.used);
   const share = Math.min((used / limit) * 100, 100) || 0;
   const added = Math.min((adds / limit) * 100, 100 - share) || 0;
   const bar = meter.querySelector(".meter-adds");
   bar.setAttribute("x", share);
   bar.setAttribute("width", added);
-  const state = used + adds > limit ? "over" : share >= 80 ? "near" : "ok";
+  const state = used + adds > limit ? "over" : used >= limit ? "full" : share >= 80 ? "near" : "ok";
   meter.dataset.state = state;
+  for (const word of meter.querySelectorAll("[data-meter-word]")) {
+    word.hidden = word.dataset.meterWord !== state;
+  }
 }
 
 export function connect(form) {
@@ -23,7 +28,9 @@ export function connect(form) {
     price.hidden = !size;
     if (size) form.querySelector("[data-price-value]").textContent = size.dataset.price;
     for (const meter of form.querySelectorAll("[data-meter]")) {
-      showLimit(meter, Number(size?.dataset[meter.dataset.meter] ?? 0));
+      const resource = meter.dataset.meter;
+      const adds = Number(size?.getAttribute(`data-${resource}`) ?? 0);
+      showLimit(meter, adds, size?.getAttribute(`data-say-${resource}`));
     }
   }
 

@@ -11,6 +11,7 @@ const STALE_AFTER_MS = 20_000;
 const CHECK_EVERY_MS = 1_000;
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 15_000;
+const FIRST_WORD_MS = 2_000;
 const SIGNED_OUT = 4401;
 const WRONG_ORIGIN = 4403;
 
@@ -32,6 +33,7 @@ class LivePage {
     this.socket = null;
     this.retry = 0;
     this.over = false;
+    this.born = Date.now();
   }
 
   elements() {
@@ -143,6 +145,9 @@ class LivePage {
   show() {
     const quiet = Date.now() - this.contact;
     const isOpen = this.socket?.readyState === WebSocket.OPEN;
+    // The first connection is not worth a word unless it takes long.
+    const isNew = document.body.dataset.live === undefined && Date.now() - this.born < FIRST_WORD_MS;
+    if (isNew && !isOpen && !this.over) return;
     if (this.over || quiet >= STALE_AFTER_MS) showState("stale", new Date(this.contact));
     else showState(isOpen ? "live" : "reconnecting");
   }

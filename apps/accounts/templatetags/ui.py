@@ -167,6 +167,12 @@ def when(at: dt.datetime | None, style: str = "datetime") -> SafeString:
 
 
 @register.filter
+def plain_number(value: Number) -> str:
+    """A number without zeros that say nothing."""
+    return _plain(value, 2)
+
+
+@register.filter
 def mib(value: Number | None) -> str:
     """MiB as the largest unit that keeps it short: `512 MiB`, `2 GiB`, `1.5 TiB`."""
     if value is None:
@@ -196,19 +202,19 @@ def cores(value: Number | None) -> str:
 
 @register.simple_tag
 def money(amount: Decimal | str | None, currency: str) -> str:
-    """An amount with its currency; four decimals below one, else two, none for won and yen."""
+    """An amount with its currency; no decimals that say nothing, none at all for won and yen.
+
+    Below one unit four decimals count, above it two.
+    """
     if amount is None or amount == "":
         return ""
     value = Decimal(amount)
-    if currency in ("KRW", "JPY"):
-        places = 0 if value == value.to_integral_value() else 1
-    elif value and abs(value) < 1:
-        places = 4
-    else:
-        places = 2
-    quantum = Decimal(1).scaleb(-places)
-    number = formats.number_format(value.quantize(quantum, rounding=ROUND_HALF_UP), places)
-    return f"{number} {currency}"
+    least = 0 if currency in ("KRW", "JPY") else 2
+    places = least + 2 if value and abs(value) < 1 else least
+    shown = value.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
+    while places > least and shown == shown.quantize(Decimal(1).scaleb(1 - places)):
+        places -= 1
+    return f"{formats.number_format(shown, places)} {currency}"
 
 
 @register.filter
