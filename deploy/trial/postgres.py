@@ -105,7 +105,7 @@ class Cluster:
             file.write(secrets.token_urlsafe(24) + "\n")
 
     def _initdb(self, target: Path) -> None:
-        argv = [str(binary("initdb")), "-D", str(target), "-U", SUPERUSER, "-E", "UTF8"]
+        argv = [*named(), str(binary("initdb")), "-D", str(target), "-U", SUPERUSER, "-E", "UTF8"]
         argv += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
         argv += ["--auth-local=scram-sha-256", "--auth-host=scram-sha-256"]
         argv += [f"--pwfile={self.password_file}", "--no-instructions"]
@@ -128,6 +128,18 @@ class Cluster:
             log=self.log,
             death_signal=death_signal,
         )
+
+
+def named() -> list[str]:
+    """What to put before initdb, which insists that our user id has a name.
+
+    In containers it may have none: a user namespace gives it nobody's for as long as initdb runs.
+    """
+    try:
+        pwd.getpwuid(os.geteuid())
+    except KeyError:
+        return ["unshare", f"--map-user={NOBODY}", f"--map-group={NOBODY}"]
+    return []
 
 
 def confined(
