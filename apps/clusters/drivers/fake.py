@@ -149,9 +149,7 @@ class FakeDriver:
             self._call()
             self._advance()
             found = tuple(
-                run.seen
-                for run in self._runs.values()
-                if run.seen.state is not RunState.ABSENT
+                run.seen for run in self._runs.values() if run.seen.state is not RunState.ABSENT
             )
             if self.conditions.lists_nothing:
                 found = ()
@@ -174,9 +172,7 @@ class FakeDriver:
                 yield WatchEvent(str(position), seen)
             if due:
                 quiet_since = self.clock()
-            elif (
-                self.clock() - quiet_since
-            ).total_seconds() >= self.conditions.heartbeat_s:
+            elif (self.clock() - quiet_since).total_seconds() >= self.conditions.heartbeat_s:
                 quiet_since = self.clock()
                 yield WatchEvent(str(position), None)
 
@@ -258,9 +254,7 @@ class FakeDriver:
                 self._end(run, -9, "never_ready")
         elif behaviour is not Behaviour.SLOW or age_s >= conditions.slow_s:
             endpoint = f"unix:/fake/{run.spec.uid}"
-            self._set(
-                run, state=RunState.READY, endpoint=endpoint, ready_at=self.clock()
-            )
+            self._set(run, state=RunState.READY, endpoint=endpoint, ready_at=self.clock())
 
     def _end(self, run: _Run, exit_code: int, reason: str) -> None:
         if run.seen.state in FINAL:

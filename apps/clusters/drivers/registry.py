@@ -24,9 +24,7 @@ def _local(config: Config) -> Driver:
 def _fake(config: Config) -> Driver:
     from apps.clusters.drivers.fake import Behaviour, Conditions, FakeDriver
 
-    return FakeDriver(
-        Conditions(behaviour=Behaviour(str(config.get("behaviour", "ok"))))
-    )
+    return FakeDriver(Conditions(behaviour=Behaviour(str(config.get("behaviour", "ok")))))
 
 
 def _fake_remote(config: Config) -> Driver:

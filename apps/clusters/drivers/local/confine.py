@@ -51,11 +51,7 @@ def closed_folder(path: str, uid: int, gid: int, below: str = "/") -> str | None
     Reads permission bits, not access control lists. `path` itself is not judged.
     """
     path = os.path.realpath(path)
-    inside = [
-        part
-        for part in os.path.relpath(os.path.dirname(path), below).split("/")
-        if part
-    ]
+    inside = [part for part in os.path.relpath(os.path.dirname(path), below).split("/") if part]
     folder = below
     for part in [".", *inside]:
         folder = os.path.normpath(os.path.join(folder, part))
@@ -152,9 +148,7 @@ def _mount(source: str, target: str, kind: str, flags: int, data: str = "") -> N
         data.encode(),
     )
     if not _syscall("mount", *arguments):
-        raise ConfineError(
-            f"mounting over {target} failed: {os.strerror(ctypes.get_errno())}"
-        )
+        raise ConfineError(f"mounting over {target} failed: {os.strerror(ctypes.get_errno())}")
 
 
 def _prctl(option: int, value: int) -> None:
@@ -181,9 +175,7 @@ def _parse(arguments: list[str]) -> tuple[Confinement, list[str]]:
     argv = arguments[split + 1 :]
     if not argv:
         parser.error("what to run is missing: -- argv...")
-    wanted = Confinement(
-        got.uid, got.gid, tuple(got.need), got.chdir, got.die_with_signal
-    )
+    wanted = Confinement(got.uid, got.gid, tuple(got.need), got.chdir, got.die_with_signal)
     return wanted, argv
 
 
