@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import random
 import socket
@@ -75,38 +74,31 @@ def report(rounds: list[Round]) -> dict[str, object]:
     return figures
 
 
-def main() -> int:
+def options(arguments: list[str]) -> argparse.Namespace:
+    """`--rounds N`, at least 50 for figures that are published."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=50)
-    parser.add_argument("--out", type=Path, default=None)
-    options = parser.parse_args()
+    return parser.parse_args(arguments)
+
+
+def measure(chosen: argparse.Namespace) -> dict[str, object]:
+    """Start all three, warm each once, and run the rounds."""
     cache = Path(os.environ.get("CACHE") or Path.home() / ".cache" / "gpucommons")
     installed = peers.install(cache, LOCK, str(Path(sys.executable).parent / "uv"))
     with tempfile.TemporaryDirectory(prefix="gpc-bench-") as name:
         folder = Path(name)
+        bare = (installed, folder / "bare")
+        bare[1].mkdir()
         portal = ours.start_portal(free_ports(1)[0], folder / "var")
         try:
-            hub_ports = free_ports(3)
-            with peers.running_hub(
-                installed, folder, (hub_ports[0], hub_ports[1], hub_ports[2])
-            ) as hub:
+            port, hub_port, api_port = free_ports(3)
+            with peers.running_hub(installed, folder, (port, hub_port, api_port)) as hub:
                 workspace = asyncio.run(ours.make_workspace(portal))
-                bare_home = folder / "bare"
-                bare_home.mkdir()
-                one_round(portal, workspace, hub, (installed, bare_home))
+                one_round(portal, workspace, hub, bare)
                 rounds = []
-                for number in range(options.rounds):
-                    rounds.append(one_round(portal, workspace, hub, (installed, bare_home)))
-                    sys.stderr.write(f"{number + 1}/{options.rounds} {rounds[-1]}\n")
+                for number in range(chosen.rounds):
+                    rounds.append(one_round(portal, workspace, hub, bare))
+                    sys.stderr.write(f"{number + 1}/{chosen.rounds} {rounds[-1]}\n")
         finally:
             ours.stop_portal(portal)
-    figures = report(rounds)
-    text = json.dumps(figures, indent=2)
-    sys.stdout.write(text + "\n")
-    if options.out:
-        options.out.write_text(text + "\n", encoding="utf-8")
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+    return report(rounds)

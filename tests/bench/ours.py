@@ -82,7 +82,7 @@ async def make_workspace(portal: Portal) -> dict[str, str]:
     """A stopped workspace of the default image, whose home has been used once."""
     async with portal.api() as api:
         images = (await api.get("/images")).json()["items"]
-        image = next(i for i in images if i["framework"] == "python")
+        image = next(i for i in images if i["slug"] == "python")
         body = {"image": image["slug"], "ide": "jupyterlab", "size": "small"}
         answer = await api.post("/workspaces", json=body)
         answer.raise_for_status()

@@ -41,7 +41,7 @@ def wait_for(http: httpx.Client, uid: str, phase: str) -> dict[str, object]:
 def launch(http: httpx.Client) -> dict[str, object]:
     images = http.get("/images").json()["items"]
     body = {
-        "image": next(i["slug"] for i in images if i["framework"] == "python"),
+        "image": next(i["slug"] for i in images if i["slug"] == "python"),
         "ide": "jupyterlab",
         "size": "small",
     }
