@@ -10,14 +10,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+BROWSER = os.environ.get("CHROMIUM") or "chromium"
 FONTS = Path("/usr/share/fonts")
 FONT_NAME = "NotoSansCJK*"
 
 
 def missing_packages() -> list[str]:
     """Debian packages for what this machine lacks."""
-    missing = [] if any(map(shutil.which, BROWSERS)) else ["chromium"]
+    missing = [] if shutil.which(BROWSER) else ["chromium"]
     has_font = FONTS.is_dir() and next(FONTS.rglob(FONT_NAME), None)
     return missing if has_font else [*missing, "fonts-noto-cjk"]
 

@@ -27,7 +27,7 @@ STEADY_S = 60.0
 PROBE_EVERY_S = 0.05
 IDLE_S = 5.0
 #: Exits during start-up after which it is given up.
-START_TRIES = 4
+START_TRIES = 3
 
 
 class StartError(Exception):
