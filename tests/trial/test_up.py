@@ -5,7 +5,6 @@ One portal for all of these, in this order: the later ones stop and kill it.
 
 import json
 import os
-import re
 import signal
 import time
 from collections.abc import Iterator
@@ -16,8 +15,8 @@ import pytest
 
 from deploy.trial import ports
 from deploy.trial.environment import PROCESSES, read
-from deploy.trial.processes import Identity, identity_of
 from deploy.trial.probes import Endpoint
+from deploy.trial.processes import Identity, identity_of
 from tests.stack import Stack, eventually
 
 pytestmark = [pytest.mark.trial, pytest.mark.timeout(900)]
