@@ -1,8 +1,9 @@
 """Clusters, and the workloads that run on them.
 
 A `Workload` is one run from start to stop. Who writes what: services write `desired` and
-`generation`; the reconcile task writes `applied_*`, `tries`, `next_try_at`, `last_error`; the watcher
-alone writes `observed_*`; `phase` and the words beside it follow from these in one place.
+`generation`; the reconcile task writes `applied_*`, `tries`, `next_try_at`, `last_error`,
+`error_code`; the watcher alone writes `observed_*`; `phase` and the words beside it follow from
+these in one place.
 """
 
 from __future__ import annotations
@@ -124,9 +125,9 @@ TRANSITIONS: dict[str, frozenset[str]] = {
 class Workload(models.Model):
     """One run. `subject_uid` is the uid of the workspace (or job) that it is a run of.
 
-    `spec` is a `drivers.base.WorkloadSpec` as JSON without its secrets. `app_token` is the run's own
-    token, which gate sends upstream. `reason` is a code, `message` and `hint` are in English and
-    translated where shown. `version` rises with every change that anyone can see.
+    `spec` is a `drivers.base.WorkloadSpec` as JSON without its secrets. `app_token` is the run's
+    own token, which gate sends upstream. `reason` is a code, `message` and `hint` are in English
+    (their values: `reasons.values_of`) and translated where shown. `version` rises with every change that anyone can see.
     """
 
     uid = models.CharField(max_length=26, unique=True, default=new_uid, editable=False)
@@ -151,6 +152,7 @@ class Workload(models.Model):
     tries = models.PositiveSmallIntegerField(default=0)
     next_try_at = models.DateTimeField(null=True, db_default=Now())
     last_error = models.CharField(max_length=500, blank=True)
+    error_code = models.CharField(max_length=32, blank=True)
     gave_up = models.BooleanField(default=False)
     lease = models.CharField(max_length=64, blank=True)
     lease_until = models.DateTimeField(null=True)
