@@ -40,7 +40,8 @@ def prepare_environment(layout: Layout, given: Mapping[str, str]) -> dict[str, s
     values = {**DEFAULTS, **settings, **own}
     values |= addresses(layout, values["TRIAL_DATABASE_PASSWORD"])
     values["PORTAL_WORKSPACE_URL_TEMPLATE"] = workspace_template(layout, given)
-    values["PORTAL_TRUSTED"] = "1" if given.get("TRUSTED", "0") not in ("", "0") else "0"
+    if given.get("TRUSTED"):
+        values["PORTAL_TRUSTED"] = given["TRUSTED"]
     write(layout.env_file, values)
     return values
 

@@ -124,10 +124,9 @@ def layout_from(environ: Mapping[str, str]) -> Layout:
         raise LayoutError(
             f"BIND={bind} also needs HOST=, the name under which browsers reach this machine"
         )
-    cache_home = environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Layout(
         data=folder_from(environ.get("DATA") or "./var"),
-        cache=folder_from(environ.get("CACHE") or f"{cache_home}/gpucommons"),
+        cache=folder_from(environ.get("CACHE") or "~/.cache/gpucommons"),
         port=port,
         bind=bind,
         host=host or "localhost",
