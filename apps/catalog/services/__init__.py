@@ -9,10 +9,12 @@ from apps.catalog.services.images import (
     set_image_status,
 )
 from apps.catalog.services.prices import set_price
+from apps.catalog.services.seeding import publish_from_folder
 
 __all__ = [
     "ImageRequest",
     "forget_missing",
+    "publish_from_folder",
     "publish_image_version",
     "request_build",
     "retry_build",

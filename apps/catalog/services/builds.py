@@ -25,6 +25,7 @@ from kombu.exceptions import OperationalError as BrokerAway
 from apps.accounts.audit import Act, Target, record
 from apps.accounts.models import User
 from apps.catalog import hooks, policies
+from apps.catalog.environments.builder import is_built
 from apps.catalog.models import BuildState, EnvironmentBuild, ImageVersion
 from apps.live.errors import Forbidden
 
@@ -81,8 +82,6 @@ def retry_build(actor: User | None, *, version: ImageVersion) -> EnvironmentBuil
 def forget_missing() -> list[str]:
     """Find environments that are said to be there but are gone from the disk (a cache that was
     cleaned); they are built again when next wanted. Returns their digests."""
-    from apps.catalog.environments.builder import is_built
-
     root = settings.ENVIRONMENTS_DIR
     rows = EnvironmentBuild.objects.filter(state=BuildState.YES).values_list("digest", flat=True)
     gone = [digest for digest in rows if not is_built(root, digest)]

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.accounts.audit import Act, Target, record
 from apps.accounts.models import User
 from apps.catalog import policies
+from apps.catalog.environments.builder import lock_digest
 from apps.catalog.models import App, Image, ImageStatus, ImageVersion
 from apps.live.errors import Conflict, DomainError, Forbidden
 
@@ -40,8 +41,8 @@ class ImageRequest:
 def save_image(actor: User | None, *, request: ImageRequest) -> Image:
     """Offer an image that is not there yet, published, with its first version.
 
-    An image that is there keeps what admins made of it; only another content becomes its new
-    version. Idempotent.
+    An image that is there keeps what admins made of it; only content that it never had becomes
+    its new version. Idempotent.
     """
     _authorise(actor)
     image, is_new = Image.objects.get_or_create(
@@ -67,7 +68,9 @@ def save_image(actor: User | None, *, request: ImageRequest) -> Image:
             )
         image.apps.set(found)
         record(actor, Act("image.create", Target("image", image.slug)))
-    publish_image_version(actor, image=image, lock=request.lock, pip_args=request.pip_args)
+    digest = lock_digest(request.lock, tuple(request.pip_args), image.python_version)
+    if not image.versions.filter(digest=digest).exists():
+        publish_image_version(actor, image=image, lock=request.lock, pip_args=request.pip_args)
     image.refresh_from_db()
     return image
 
@@ -80,8 +83,6 @@ def publish_image_version(
 
     Running workspaces keep their version. Locks the image's row.
     """
-    from apps.catalog.environments.builder import lock_digest
-
     _authorise(actor)
     row = Image.objects.select_for_update().get(pk=image.pk)
     digest = lock_digest(lock, tuple(pip_args), row.python_version)
