@@ -119,6 +119,8 @@ def uv_environment(pip: Mapping[str, str], cache: Path) -> dict[str, str]:
     }
     # Every file is checked against its hash, so it does not matter which index it comes from.
     translated["UV_INDEX_STRATEGY"] = "unsafe-best-match"
+    # As pip does: whom the machine trusts, not a list of uv's own.
+    translated["UV_SYSTEM_CERTS"] = "1"
     try:
         (cache / "uv").mkdir(parents=True, exist_ok=True)
         translated["UV_CACHE_DIR"] = str(cache / "uv")
