@@ -2,21 +2,57 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from dataclasses import dataclass
+
 import structlog
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 from django.db import connection, transaction
+from redis.exceptions import RedisError
 
 GROUP = "live.changes"
+SEND_S = 0.2
+QUIET_S = 2.0
 log = structlog.get_logger()
 
 
-def announce(topic: str) -> None:
-    """After the running transaction commits, tell the live processes that `topic` changed.
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """One word to the live processes, said when it is called."""
 
-    Only for speed and never raises: they also poll versions, so a lost word costs 3 s at most.
+    topic: str
+
+    def __call__(self) -> None:
+        if time.monotonic() < _outage.until:
+            return
+        try:
+            async_to_sync(_publish)(self.topic)
+        except (OSError, TimeoutError, RedisError) as error:
+            _outage.until = time.monotonic() + QUIET_S
+            log.warning("announce_failed", topic=self.topic, error=str(error))
+
+
+@dataclass(slots=True)
+class _Outage:
+    """After a failure nothing is tried for a moment, so that nobody waits for it twice."""
+
+    until: float = 0.0
+
+
+_outage = _Outage()
+
+
+def announce(topic: str) -> None:
+    """After the running transaction commits, tell the live processes once that `topic` changed.
+
+    Only for speed: never raises, delays by 0.2 s at most where Valkey hangs. They also poll
+    versions, so a lost word costs 3 s at most.
     """
-    transaction.on_commit(lambda: _send(topic), robust=True)
+    word = Announcement(topic)
+    if not any(entry[1] == word for entry in connection.run_on_commit):
+        transaction.on_commit(word, robust=True)
 
 
 def announce_to_gate() -> None:
@@ -25,11 +61,8 @@ def announce_to_gate() -> None:
         cursor.execute("NOTIFY gate")
 
 
-def _send(topic: str) -> None:
+async def _publish(topic: str) -> None:
     layer = get_channel_layer()
-    if layer is None:
-        return
-    try:
-        async_to_sync(layer.group_send)(GROUP, {"type": "live.changed", "topic": topic})
-    except (OSError, ConnectionError, TimeoutError) as error:
-        log.warning("announce_failed", topic=topic, error=str(error))
+    if layer is not None:
+        message = {"type": "live.changed", "topic": topic}
+        await asyncio.wait_for(layer.group_send(GROUP, message), SEND_S)

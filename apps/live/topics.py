@@ -8,10 +8,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A topic's content at one version: the REST object, and the context of its template."""
+    """A topic's content at one version: how to make the REST object, and the context of its template.
+
+    Both are used under the language of whoever they are for, so their words must not be translated
+    before; `data` may query the database.
+    """
 
     version: int
-    data: Mapping[str, object]
+    data: Callable[[], Mapping[str, object]]
     context: Mapping[str, object]
 
 

@@ -16,7 +16,8 @@ from apps.catalog.models import Activity, Price
 from apps.catalog.selectors import current_prices
 from apps.clusters.models import Cluster, ClusterKind, Phase, Workload, WorkloadActivity
 from apps.clusters.reasons import values_of
-from apps.quotas.selectors import Cost, cost_of
+from apps.quotas.selectors import cost_of
+from apps.quotas.types import Cost
 from apps.workspaces.addresses import workspace_url
 from apps.workspaces.models import Workspace
 from apps.workspaces.schedule import Rules, RunFacts, ends_at, idle_stop_at

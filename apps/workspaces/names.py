@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from django.utils.translation import gettext_lazy as _
 
-from apps.live.errors import DomainError
+from apps.live.errors import DomainError, Text
 
 NAME_LENGTH = 80
 # Control characters, halves of surrogate pairs, and the separators that break a line.
@@ -34,5 +34,5 @@ def default_name(base: str, taken: Collection[str]) -> str:
     return f"{short} {number}"
 
 
-def _refusal(message: str) -> DomainError:
+def _refusal(message: Text) -> DomainError:
     return DomainError(message, hint=_("Choose another name."), fields={"name": message})

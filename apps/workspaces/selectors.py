@@ -100,6 +100,16 @@ def events_of(workspace: Workspace, *, limit: int = EVENTS) -> list[EventView]:
     return [view_of(row) for row in rows]
 
 
+def event_page(
+    workspace: Workspace, *, before: int | None, limit: int
+) -> list[tuple[int, EventView]]:
+    """A part of the timeline, newest first, older than the key `before`: keys and lines."""
+    rows = WorkspaceEvent.objects.filter(workspace=workspace)
+    if before is not None:
+        rows = rows.filter(pk__lt=before)
+    return [(row.pk, view_of(row)) for row in rows.order_by("-pk")[:limit]]
+
+
 def recent_events_for(actor: User, *, limit: int = 12) -> list[EventView]:
     """The newest lines over all of the actor's workspaces, newest first. One query."""
     rows = WorkspaceEvent.objects.filter(

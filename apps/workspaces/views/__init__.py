@@ -1,0 +1,1 @@
+"""The pages of workspaces: parse, call one service or selector, answer."""
