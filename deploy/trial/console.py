@@ -2,9 +2,26 @@
 
 import sys
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
+from deploy.trial.processes import fit_log
+
 TAIL_LINES = 15
+_kept: list[Path] = []
+
+
+def keep(log: Path) -> None:
+    """From now on also write what is said to this log, with the time."""
+    fit_log(log)
+    _kept[:] = [log]
+
+
+def note(text: str) -> None:
+    """A line for the log alone."""
+    for log in _kept:
+        with suppress(OSError), log.open("a", encoding="utf-8") as out:
+            out.write(f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {text}\n")
 
 
 def promise(line: str) -> None:
@@ -15,6 +32,7 @@ def promise(line: str) -> None:
 
 def say(text: str) -> None:
     """A line of progress for whoever watches."""
+    note(text)
     with suppress(OSError):
         print(text, file=sys.stderr, flush=True)
 
@@ -25,4 +43,5 @@ def failed(step: str, log: Path | str, reason: str) -> None:
     with suppress(OSError):
         for line in Path(log).read_text(errors="replace").splitlines()[-TAIL_LINES:]:
             say(f"  {line}")
+    note(f"FAILED {step} {log}")
     promise(f"FAILED {step} {log}")

@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from deploy.trial import records
+from deploy.trial.console import note, say
 from deploy.trial.layout import Layout
 from deploy.trial.processes import Start, fit_log, spawn, started_at
 
@@ -199,6 +200,7 @@ class Supervisor:
             self._launch(child)
         elif child.state == "starting" and child.program.is_ready():
             child.become("up")
+            note(f"{child.program.name} is up")
         return (child.state, child.restarts) != before
 
     def _launch(self, child: Child) -> None:
@@ -222,6 +224,8 @@ class Supervisor:
         child.due = now + child.delay_s
         child.delay_s = min(child.delay_s * 2, BACKOFF_LAST_S)
         child.become("stopped" if self._closing else "backoff")
+        if not self._closing:
+            say(f"{child.program.name} ended with code {child.last_exit}; it is started again")
 
     def _end(self, children: list[Child]) -> None:
         running = [child for child in children if child.process]

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from deploy.trial import locking, workloads
 from deploy.trial.arrival import enter, layout_here
-from deploy.trial.console import failed, promise, say
+from deploy.trial.console import failed, keep, promise, say
 from deploy.trial.database import ensure_database
 from deploy.trial.environment import prepare_environment, process_environment
 from deploy.trial.installation import VENV
@@ -20,6 +20,7 @@ from deploy.trial.nginx import NginxError
 from deploy.trial.postgres import PostgresError
 from deploy.trial.probes import failing_checks
 from deploy.trial.programs import STOP_ORDER, Stage, cluster_of, services, stores
+from deploy.trial.records import SUPERVISOR
 from deploy.trial.supervisor import StartError, StopRequested, Supervisor
 from deploy.trial.valkey import ValkeyError
 
@@ -32,6 +33,7 @@ def main() -> int:
     begun = time.monotonic()
     layout = layout_here()
     handle = locking.take(layout) if locking.LOCK_FD in os.environ else enter(layout)
+    keep(layout.log_file(SUPERVISOR))
     values = prepare_environment(layout, os.environ)
     stage = Stage(layout, process_environment(values, VENV))
     supervisor = Supervisor(layout)
@@ -48,9 +50,12 @@ def main() -> int:
     except StartError as error:
         supervisor.close(STOP_ORDER)
         failed(error.name, error.log, str(error))
-    except (PostgresError, ValkeyError, NginxError, OSError) as error:
+    except PostgresError as error:
         supervisor.close(STOP_ORDER)
-        failed("start", layout.log_file("postgres"), str(error))
+        failed("postgres", layout.log_file("postgres"), str(error))
+    except (ValkeyError, NginxError, OSError) as error:
+        supervisor.close(STOP_ORDER)
+        failed("start", layout.log_file(SUPERVISOR), str(error))
     finally:
         if handle is not None:
             os.close(handle)

@@ -96,7 +96,7 @@ def test_every_process_is_up_and_has_pid_and_log(stack: Stack) -> None:
     )
     for name in PROCESSES:
         assert identity(stack, name).is_alive()
-    for name in set(PROCESSES) - {"supervisor"}:
+    for name in PROCESSES:
         assert (stack.data / "log" / f"{name}.log").exists()
 
 
