@@ -5,13 +5,15 @@ REST has its own (`apps.api.problems`), from the same `DomainError`.
 
 from __future__ import annotations
 
-from django.db import OperationalError
+import sys
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from apps.live.errors import DomainError, RateLimited, Unavailable
+from apps.live.outages import is_outage
 
 TITLES: dict[int, Promise] = {
     400: _("That request could not be read"),
@@ -41,7 +43,7 @@ def refusal_page(request: HttpRequest, error: DomainError) -> HttpResponse:
     return response
 
 
-def database_is_away(request: HttpRequest, error: OperationalError) -> HttpResponse:
+def database_is_away(request: HttpRequest, error: BaseException) -> HttpResponse:
     """503 instead of a crash when the database cannot be reached."""
     response = render(request, "errors/503.html", {"title": TITLES[503]}, status=503)
     response["Retry-After"] = "5"
@@ -77,4 +79,8 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
+    """500, or 503 where what failed (in a middleware, before any view) was the database."""
+    error = sys.exc_info()[1]
+    if error is not None and is_outage(error):
+        return database_is_away(request, error)
     return render(request, "errors/500.html", {"title": TITLES[500]}, status=500)

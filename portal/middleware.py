@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import structlog
 from django.conf import settings
-from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 
 from apps.live.errors import DomainError
+from apps.live.outages import is_outage
 from portal.errors import database_is_away, refusal_page
 
 Handler = Callable[[HttpRequest], HttpResponse]
@@ -76,7 +76,7 @@ class DomainErrorMiddleware:
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         if isinstance(error, DomainError):
             return refusal_page(request, error)
-        if isinstance(error, OperationalError):
+        if is_outage(error):
             structlog.get_logger().error("database_away", error=str(error))
             return database_is_away(request, error)
         return None
