@@ -19,7 +19,9 @@ def arrive(command: str) -> NoReturn:
     """Do what `bootstrap.py <command>` promises."""
     if command == "dev":
         locks = [installation.LOCK, installation.DEV_LOCK]
-        install(locks, layout_here().cache, CHECKOUT / ".venv-install.log")
+        log = CHECKOUT / "build" / "install.log"
+        log.parent.mkdir(exist_ok=True)
+        install(locks, layout_here().cache, log)
         sys.exit(0)
     layout = layout_here()
     if command == "up":

@@ -47,10 +47,10 @@ class Endpoint:
         return client
 
 
-def failing_checks(readyz: bytes) -> list[str]:
-    """Names and details of what `/readyz?all=1` calls wrong, for people."""
+def failing_checks(readyz: bytes) -> dict[str, str]:
+    """Names and details of what `/readyz?all=1` calls wrong."""
     try:
         checks = json.loads(readyz)["checks"]
-        return [f"{name}: {c.get('detail', '')}" for name, c in checks.items() if not c["ok"]]
+        return {name: str(c.get("detail", "")) for name, c in checks.items() if not c["ok"]}
     except (ValueError, KeyError, TypeError, AttributeError):
-        return ["the answer of /readyz cannot be read"]
+        return {"readyz": "its answer cannot be read"}
