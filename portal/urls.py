@@ -2,8 +2,8 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
+from portal.exposition import metrics
 from portal.health import livez, readyz
-from portal.metrics import metrics
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("account/", include("apps.accounts.urls")),

@@ -15,6 +15,7 @@ from apps.catalog.models import BuildState, EnvironmentBuild
 from apps.catalog.selectors import price_of
 from apps.clusters import hooks as cluster_hooks
 from apps.clusters.hooks import WorkloadChange
+from apps.clusters.logs import keep_last_words
 from apps.clusters.models import ImageState, Workload
 from apps.clusters.services import image_changed
 from apps.live import topics
@@ -25,6 +26,7 @@ from apps.workspaces.models import Workspace
 from apps.workspaces.services import workload_changed
 from apps.workspaces.topics import me_topic, workspace_topic
 from apps.workspaces.types import WorkspaceView
+from portal.metrics import observe_launch
 
 IMAGE_STATES = {
     BuildState.NO: ImageState.PULLING,
@@ -36,7 +38,7 @@ IMAGE_STATES = {
 
 def connect() -> None:
     """Called once at boot."""
-    cluster_hooks.followers.append(follow_workload)
+    cluster_hooks.followers += [follow_workload, keep_last_words, observe_launch]
     catalog_hooks.followers.append(follow_build)
     topics.register(workspace_topic(workspace_data))
     topics.register(me_topic(me_data))

@@ -46,22 +46,22 @@ class MeOut(Answer):
     budget: BudgetOut | None
 
 
+def me_out(person: User) -> MeOut:
+    """`person` as REST shows them to themselves."""
+    return MeOut(
+        username=person.username,
+        display_name=person.name,
+        roles=roles_of(person),
+        groups=[group.slug for group in groups_of(person)],
+        quotas=[_quota(line) for line in quota_lines(person)],
+        budget=None,
+    )
+
+
 @router.get("/me", summary="Who am I, and what may I hold", **operation(Rules(Scope.READ, MeOut)))
 def me(request: ApiRequest) -> MeOut:
     """The person behind the token, their roles and groups, and each limit with what is used."""
     return me_out(request.auth.user)
-
-
-def me_out(user: User) -> MeOut:
-    """`user` as REST shows them; also the data of the live topic `me`."""
-    return MeOut(
-        username=user.username,
-        display_name=user.name,
-        roles=roles_of(user),
-        groups=[group.slug for group in groups_of(user)],
-        quotas=[_quota(line) for line in quota_lines(user)],
-        budget=None,
-    )
 
 
 def _quota(line: QuotaLine) -> QuotaOut:
