@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -19,7 +19,13 @@ from apps.accounts.services.tokens import (
 )
 
 
-class ProfileForm(forms.ModelForm[User]):
+if TYPE_CHECKING:
+    PersonForm = forms.ModelForm[User]
+else:  # generic to the type checker only
+    PersonForm = forms.ModelForm
+
+
+class ProfileForm(PersonForm):
     """What people say about themselves."""
 
     class Meta:
