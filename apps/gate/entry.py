@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 import structlog
 
@@ -157,5 +157,6 @@ class Doorman:
         match = _MARKED.fullmatch(path.removeprefix(base))
         mark, rest = (match[1], match[2]) if match else ("", path.removeprefix(base))
         # "//host" and "/\\host" would lead to another site; no browser sends control characters.
-        is_safe = not rest.startswith("/") and not _CONTROL.search(rest)
-        return mark, base + rest if is_safe and not rest.startswith("_gate/") else base
+        segments = unquote(rest.partition("?")[0]).split("/")
+        is_safe = segments[0] not in ("", "_gate") and ".." not in segments
+        return mark, base + rest if is_safe and not _CONTROL.search(rest) else base

@@ -1,0 +1,228 @@
+"""What goes through: requests to the workspace cleaned, answers cleaned, bearer tokens."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import httpx
+import pytest
+
+from apps.gate.question import IDENTITY_HEADERS
+from tests.gate.place import Home, Place
+
+
+def headers_of(answer: httpx.Response) -> dict[str, str]:
+    """The headers that reached the workspace."""
+    return dict(answer.json()["headers"])
+
+
+def test_the_workspace_gets_the_request_as_it_was(place: Place) -> None:
+    home = place.home()
+    answer = place.get(home, "a%20b%2Fc/..%2fd?q=%41&r", cookie=place.cookie(home))
+    base = place.addresses.base_path(home.uid)
+    assert answer.json()["target"] == f"{base}a%20b%2Fc/..%2fd?q=%41&r"
+    reached = headers_of(answer)
+    assert reached["host"] == httpx.URL(place.addresses.url(home.uid)).netloc.decode()
+    assert reached["x-forwarded-proto"] == "http"
+    assert reached["x-forwarded-for"] == "127.0.0.1"
+
+
+def test_a_prefix_is_stripped_for_apps_that_want_it(by_path: Place) -> None:
+    home = by_path.home(strip=True)
+    answer = by_path.get(home, "a%2Fb?x=1", cookie=by_path.cookie(home))
+    assert answer.json()["target"] == "/a%2Fb?x=1"
+    assert headers_of(answer)["x-forwarded-prefix"] == f"/w/{home.uid}"
+
+
+def test_nothing_is_stripped_where_hosts_tell_workspaces_apart(by_host: Place) -> None:
+    home = by_host.home(strip=True)
+    path = f"w/{home.uid}/a"
+    answer = by_host.get(home, path, cookie=by_host.cookie(home))
+    assert answer.json()["target"] == f"/{path}"
+
+
+def test_a_path_without_its_last_slash_is_completed(by_path: Place) -> None:
+    home = by_path.home()
+    answer = httpx.get(by_path.addresses.url(home.uid).rstrip("/") + "?a=1")
+    assert answer.status_code == 308
+    assert answer.headers["location"] == f"/w/{home.uid}/?a=1"
+
+
+@pytest.mark.attack
+def test_cookies_and_tokens_of_the_portal_never_reach_a_workspace(place: Place) -> None:
+    home = place.home()
+    cookie = (
+        f"gpc_session=s; own=1; {place.cookie(home)}; __Host-gpc_session=s; GPC_csrf=c;"
+        ' __Secure-gpc_x=1; "gpc_q"=2; gpc_bare; second=a=b'
+    )
+    reached = headers_of(place.get(home, cookie=cookie, authorization="token mine"))
+    assert reached["cookie"] == "own=1; second=a=b"
+    assert reached["authorization"] == f"token of-{home.uid}"
+
+
+@pytest.mark.attack
+def test_headers_in_our_names_are_dropped_before_anyone_sees_them(place: Place) -> None:
+    home = place.home()
+    sent = dict.fromkeys([*IDENTITY_HEADERS, "x-gate-upstream", "x-gate-authorization"], "evil")
+    answer = place.get(
+        home,
+        cookie=place.cookie(home),
+        **sent,
+        x_gate_workspace="b" * 22,
+        x_gate_cookie="evil=1",
+        x_real_ip="6.6.6.6",
+        x_forwarded_for="6.6.6.6",
+        x_forwarded_host="evil.example",
+    )
+    assert answer.json()["label"] == home.uid
+    assert "evil" not in answer.text
+    assert "6.6.6.6" not in answer.text
+
+
+@pytest.mark.attack
+def test_identity_headers_do_not_reach_the_portal_either(place: Place) -> None:
+    with place.client() as client:
+        sent = dict.fromkeys(IDENTITY_HEADERS, "evil") | {"x-forwarded-host": "evil.example"}
+        answer = client.get(place.addresses.portal_url + "/api/v1/me", headers=sent)
+    assert answer.status_code == 200
+    assert "evil" not in answer.text
+    _, reached = answer.json()
+    assert reached["host"] == place.addresses.portal_authority
+
+
+COOKIES = [
+    "gpc_session=x; Domain=localhost; Path=/",
+    "a=b; domain=.localhost; PATH=/; Domain=example.com",
+    "a=b; Path=/w/other/; DOMAIN=localhost",
+    "a=b; Domain = localhost",
+]
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("cookie", COOKIES)
+def test_cookies_of_a_workspace_stay_with_it(place: Place, cookie: str) -> None:
+    home = place.home()
+    url = str(httpx.URL("say", params={"set-cookie": cookie}))
+    answer = place.get(home, url, cookie=place.cookie(home))
+    text = answer.headers["set-cookie"]
+    host = httpx.URL(place.addresses.url(home.uid)).host
+    domains = re.findall(r"(?i)domain\s*=\s*([^;]*)", text)
+    assert set(domains) <= {host}
+    if not place.addresses.by_host:
+        paths = re.findall(r"(?i)path\s*=\s*([^;]*)", text)
+        assert set(paths) <= {f"/w/{home.uid}/"}
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(
+    "header",
+    [
+        "x-accel-redirect",
+        "clear-site-data",
+        "service-worker-allowed",
+        "strict-transport-security",
+        "alt-svc",
+        "nel",
+        "report-to",
+    ],
+)
+def test_headers_that_speak_for_the_site_are_dropped(place: Place, header: str) -> None:
+    home = place.home()
+    answer = place.get(home, f"say?{header}=/_gate/ask", cookie=place.cookie(home))
+    assert answer.status_code == 200
+    assert answer.json()["label"] == home.uid
+    assert header not in answer.headers
+
+
+def test_large_uploads_stream_through(place: Place) -> None:
+    home = place.home()
+    size = 40 * 1024 * 1024
+
+    def chunks() -> object:
+        for _ in range(40):
+            yield b"x" * (1024 * 1024)
+
+    with place.client(cookie=place.cookie(home), origin=place.addresses.origin(home.uid)) as client:
+        url = place.addresses.url(home.uid) + "upload"
+        answer = client.put(url, content=chunks())  # type: ignore[arg-type]
+    assert answer.json()["body_bytes"] == size
+
+
+def test_the_portal_takes_no_large_bodies(place: Place) -> None:
+    with place.client() as client:
+        large = {"content-length": str(10**9)}
+        answer = client.post(place.addresses.portal_url + "/x", headers=large)
+    assert answer.status_code == 413
+
+
+def test_hashed_files_are_cached_for_ever(place: Place) -> None:
+    with place.client() as client:
+        hashed = client.get(place.addresses.portal_url + "/static/main.0123456789ab.css")
+        plain = client.get(place.addresses.portal_url + "/static/plain.css")
+    assert hashed.status_code == plain.status_code == 200
+    assert "immutable" in hashed.headers["cache-control"]
+    assert "immutable" not in plain.headers["cache-control"]
+    assert "nginx/" not in hashed.headers["server"]
+
+
+def test_the_owners_token_opens_without_cookie_or_origin(place: Place) -> None:
+    home = place.home()
+    bearer = f"Bearer {place.token(home.owner, ('read', 'workspaces'))}"
+    answer = place.request(
+        "POST", home, "api", authorization=bearer, origin="https://elsewhere.example"
+    )
+    assert answer.json()["label"] == home.uid
+    assert headers_of(answer)["authorization"] == f"token of-{home.uid}"
+    assert bearer not in answer.text
+
+
+def refused(place: Place, home: Home, authorization: str) -> httpx.Response:
+    """With a good cookie too: a bearer token decides alone."""
+    return place.get(home, authorization=authorization, cookie=place.cookie(home))
+
+
+@pytest.mark.attack
+def test_other_tokens_do_not(place: Place) -> None:
+    home, stranger = place.home(), place.person()
+    cases = {
+        "Bearer nonsense": (401, "unauthenticated"),
+        "bearer": (401, "unauthenticated"),
+        "Bearer gpc_unknown": (401, "unauthenticated"),
+        f"Bearer {place.token(home.owner, ('read',))}": (403, "scope_missing"),
+        f"Bearer {place.token(stranger)}": (404, "not_found"),
+    }
+    for authorization, (status, code) in cases.items():
+        answer = refused(place, home, authorization)
+        assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert home.app.seen == []
+
+
+def test_an_expired_or_revoked_token_is_refused(place: Place) -> None:
+    home = place.home()
+    bearer = f"Bearer {place.token(home.owner)}"
+    assert place.get(home, authorization=bearer).status_code == 200
+    place.change("DELETE FROM gate_tokens WHERE person_id = %s", home.owner)
+    # A yes may be kept for up to two seconds; another request's facts make another question.
+    assert place.get(home, authorization=bearer, sec_fetch_site="none").status_code == 401
+
+
+@pytest.mark.attack
+def test_a_token_in_the_query_is_no_credential(place: Place) -> None:
+    home = place.home()
+    token = place.token(home.owner)
+    assert place.get(home, f"api?token={token}").status_code == 401
+
+
+def test_logs_hold_no_secrets(place: Place) -> None:
+    home = place.home()
+    token, cookie = place.token(home.owner), place.cookie(home)
+    place.get(home, f"x?token={token}", cookie=cookie)
+    place.get(home, authorization=f"Bearer {token}")
+    place.get(home, "x", cookie=cookie + "x")
+    place.announce()
+    written = place.log("gate") + place.log("nginx") + place.log("nginx-access")
+    for secret in (token, cookie.partition("=")[2], place.key):
+        assert secret not in written
+    for line in place.log("gate").splitlines():
+        assert json.loads(line)["event"]
