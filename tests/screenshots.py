@@ -1,4 +1,4 @@
-"""`make screenshots`: every page in its states, light and dark, wide and 320 px, for people to look at.
+"""`make screenshots`: every page in its states, light and dark, wide and narrow, to look at.
 
 Writes PNG files to `build/screenshots/`. Uses a portal of its own.
 """
