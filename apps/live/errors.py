@@ -1,4 +1,4 @@
-"""What a refusal is, everywhere. Apps subclass it; `portal.errors` and `apps.api` answer with it."""
+"""What a refusal is, everywhere. Apps raise it; `portal.errors` and `apps.api` answer with it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ Text = str | Promise
 class DomainError(Exception):
     """Something that was asked for cannot be done, and the asker can be told why.
 
-    `code` is stable and for programs; `message` says what is wrong, `hint` what would help; both are
-    for people and translated when shown. `status` is the HTTP status of the answer. `fields` maps
+    `code` is stable and for programs; `message` says what is wrong, `hint` what would help; both
+    are for people and translated when shown. `status` is the HTTP status. `fields` maps
     field names to messages. `retry_after_s` goes into Retry-After.
     """
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A topic's content at one version: how to make the REST object, and the context of its template.
+    """A topic's content at one version: how to make the REST object, and the template's context.
 
     Both are used under the language of whoever they are for, so their words must not be translated
     before; `data` may query the database.
@@ -24,10 +24,11 @@ class TopicType:
     """One kind of topic, `name` or `name:<key>`.
 
     `resolve(user, key)` applies the page's policy and returns the canonical key (for `me` the
-    person's uid), raising `DomainError` where the person may not see it. `versions(keys)` returns the
-    present version of each key that still exists, in one query. `state(key)` is the whole content,
-    the same for all who may see it; None when it is gone. `template` renders `context` as the
-    fragment. All three are synchronous and may use the database.
+    person's uid), raising `DomainError` where the person may not see it. `versions(keys)` returns
+    the present version of each key that still exists, in one query. `state(key)` is the whole
+    content, the same for all who may see it; None when it is gone. `template` renders `context` as
+    the fragment. All three are synchronous and may use the database. `is_personal`: it is called by
+    its bare name, and means something else for each person.
     """
 
     name: str
@@ -35,6 +36,7 @@ class TopicType:
     resolve: Callable[[object, str], str]
     versions: Callable[[Sequence[str]], Mapping[str, int]]
     state: Callable[[str], State | None]
+    is_personal: bool = False
 
 
 _types: dict[str, TopicType] = {}

@@ -43,11 +43,11 @@ def workspace_topic(data_of: Callable[[WorkspaceView], Data]) -> TopicType:
 
 
 def me_topic(data_of: Callable[[User], Data]) -> TopicType:
-    """`me`: a person's workspaces and limits; their key is their uid, for nobody else."""
+    """`me`: a person's workspaces and limits; subscribed to by that name alone."""
 
     def resolve(person: object, key: str) -> str:
         assert isinstance(person, User)
-        if key not in ("", person.uid):
+        if key:
             raise NotFound("There is no such topic.")
         return person.uid
 
@@ -65,4 +65,4 @@ def me_topic(data_of: Callable[[User], Data]) -> TopicType:
         }
         return State(person.live_version, lambda: data_of(person), context)
 
-    return TopicType("me", "workspaces/_mine.html", resolve, versions, state)
+    return TopicType("me", "workspaces/_mine.html", resolve, versions, state, is_personal=True)
