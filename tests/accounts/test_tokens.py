@@ -158,7 +158,7 @@ def test_revoking_the_tokens_of_no_workload_revokes_nothing(owner: User) -> None
 
 
 def test_making_and_revoking_are_in_the_audit_rows(owner: User) -> None:
-    row, text = create_token(owner, user=owner, request=TokenRequest(name="laptop"))
+    row, _text = create_token(owner, user=owner, request=TokenRequest(name="laptop"))
     revoke_token(owner, user=owner, uid=row.uid)
     rows = list(AuditRow.objects.order_by("id"))
     assert [audit.action for audit in rows] == ["token.create", "token.revoke"]

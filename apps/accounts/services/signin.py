@@ -79,12 +79,13 @@ def redeem_link(request: HttpRequest, secret: str) -> User:
     Whoever was signed in in this browser is signed out first.
     """
     digest = _digest(secret)
-    won = SigninLink.objects.filter(
-        digest=digest, used_at=None, expires_at__gt=Now(), user__is_active=True
-    ).update(used_at=Now())
-    if not won:
+    # Only columns of the row itself: a condition on the person would become a subquery, which
+    # PostgreSQL does not look at again when it has waited for the winner.
+    unused = SigninLink.objects.filter(digest=digest, used_at=None, expires_at__gt=Now())
+    won = unused.update(used_at=Now())
+    user = User.objects.filter(signin_links__digest=digest, is_active=True).first()
+    if not won or user is None:
         raise Gone(_("This sign-in link was used or has run out."))
-    user = User.objects.get(signin_links__digest=digest)
     if request.user.is_authenticated:
         logout(request)
     login(request, user, backend=BACKEND)

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
-from apps.catalog.models import App, Image, Size
+from apps.catalog.models import App, Image, ImageStatus, Size
 from apps.catalog.services.images import ImageRequest, save_image, set_default_image
 from apps.catalog.services.prices import set_price
 from apps.live.errors import DomainError
@@ -103,6 +103,7 @@ def _make_image(root: Path, row: Mapping[str, Any]) -> Image:
             apps=row["apps"],
         ),
     )
-    if row.get("default") and not Image.objects.filter(is_default=True).exists():
+    is_offered = image.status == ImageStatus.PUBLISHED
+    if row.get("default") and is_offered and not Image.objects.filter(is_default=True).exists():
         set_default_image(None, image=image)
     return image
