@@ -15,7 +15,7 @@ from typing import Protocol, runtime_checkable
 SECRET_AGENT_TOKEN = "token"
 """Name in `WorkloadSpec.secrets` of the workload's own portal token: GPUCOMMONS_TOKEN_FILE."""
 SECRET_APP_TOKEN = "app_token"
-"""Name in `WorkloadSpec.secrets` of the run's token: the environment variable `AppSpec.token_env`."""
+"""Name in `WorkloadSpec.secrets` of the run's token: what `AppSpec.token_env` carries."""
 
 
 class DriverError(Exception):
@@ -33,7 +33,7 @@ class DriverError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class OwnerSpec:
-    """Who a workload runs for. `number` is small, stable and unique; drivers derive user ids of it."""
+    """Who a workload runs for. `number` is small, stable, unique; drivers derive user ids of it."""
 
     uid: str
     username: str
@@ -43,7 +43,8 @@ class OwnerSpec:
 @dataclass(frozen=True, slots=True)
 class ImageSpec:
     """What runs. `digest` names the exact content: a hash of the locked requirements (local),
-    or the digest of a container image (Kubernetes). `lock` and `pip_args` are what it is built from."""
+    or the digest of a container image (Kubernetes). `lock` and `pip_args` are what it is built
+    from."""
 
     slug: str
     digest: str
@@ -59,9 +60,9 @@ class AppSpec:
     Placeholders, in arguments and in values of `env`: `{python}` interpreter of the image,
     `{home}`, `{base_url}` (ends in "/"), `{sdk}` (the folder that holds the package gpucommons),
     and `{socket}` (in `socket_args`, a unix socket) or `{port}` (in `port_args`, all interfaces).
-    They are replaced as they stand; other braces stay. A
-    driver appends one of the two lists to `command`. `token_env` names the environment variable
-    that carries the run's token. `readiness_path` is relative to the base URL; any answer below
+    They are replaced as they stand; other braces stay. A driver appends one of the two lists to
+    `command`. `token_env` names the environment variable that carries the run's token.
+    `readiness_path` is relative to the base URL; any answer below
     500 means ready. `activity` names how the agent reads activity: "jupyter", "heartbeat", "none".
     """
 

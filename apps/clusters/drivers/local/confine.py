@@ -186,7 +186,7 @@ def main(arguments: list[str]) -> None:
         enter(confinement)
         os.execvp(argv[0], argv)
     except (ConfineError, OSError) as error:
-        print(f"confine: {error}", file=sys.stderr)
+        sys.stderr.write(f"confine: {error}\n")
         sys.exit(_USAGE)
 
 
