@@ -1,11 +1,14 @@
-"""Steps of `make up` that need Django: one process for several, because each costs a second.
+"""Steps of `make up` that need Django, in one process, because each process costs seconds.
 
-python -m deploy.trial.prepare database   tables, messages, static files, trial people
-python -m deploy.trial.prepare image      the default image
-python -m deploy.trial.prepare links      sign-in links on standard output, one a line
+    python -m deploy.trial.prepare
+
+database: tables, messages, static files, trial people. image: the default image. links: sign-in
+links, last, because they are good for minutes. Standard output tells `up` how far it is: the name
+of each step that is done, and `link USER URL` lines.
 """
 
 import hashlib
+import io
 import sys
 from pathlib import Path
 
@@ -58,12 +61,21 @@ def image() -> None:
 
 
 def links() -> None:
-    """Print a sign-in link for each person that `make up` announces."""
+    """Tell a sign-in link for each person that `make up` announces."""
     for username in TRIAL_PEOPLE:
-        call_command("signin_link", username)
+        answer = io.StringIO()
+        call_command("signin_link", username, stdout=answer)
+        tell(f"link {username} {answer.getvalue().strip()}")
+
+
+def tell(line: str) -> None:
+    print(line, file=told, flush=True)
 
 
 if __name__ == "__main__":
+    # What commands print is for the log; `up` gets what is told.
+    told, sys.stdout = sys.stdout, sys.stderr
     django.setup()
-    for name in sys.argv[1:]:
-        {"database": database, "image": image, "links": links}[name]()
+    for step in (database, image, links):
+        step()
+        tell(step.__name__)

@@ -99,6 +99,7 @@ def web(stage: Stage) -> Program:
         *("--umask", "0o022", "--worker-class", "gthread", "--workers", str(WEB_WORKERS)),
         *("--threads", str(WEB_THREADS), "--graceful-timeout", "5", "--keep-alive", "75"),
         *("--worker-tmp-dir", worker_folder(), "--log-level", "warning", "--no-control-socket"),
+        "--preload",
     )
     endpoint = stage.endpoint("web")
     return Program("web", start, lambda: endpoint.status("/livez") == 200)

@@ -135,20 +135,6 @@ class Supervisor:
                     raise StartError(name, log, f"{name} {reason}")
             self.turn(PROBE_EVERY_S)
 
-    def run_step(self, name: str, start: Start, timeout_s: float) -> None:
-        """Run a program to its end while the others are kept running. StartError if it fails."""
-        fit_log(start.log)
-        process = spawn(start)
-        deadline = time.monotonic() + timeout_s
-        try:
-            while (code := process.poll()) is None and time.monotonic() < deadline:
-                self.turn(PROBE_EVERY_S)
-        finally:
-            end_group(process)
-        if code != 0:
-            reason = "took too long" if code is None else f"ended with code {code}"
-            raise StartError(name, str(start.log), f"{name} {reason}")
-
     def run_forever(self) -> None:
         """Keep everything running until a signal asks us to stop (StopRequested)."""
         while True:

@@ -6,9 +6,7 @@ with 1 and `FAILED <step> <log>` if something cannot be started.
 
 import os
 import sys
-import tempfile
 import time
-from dataclasses import replace
 
 from deploy.trial import locking, workloads
 from deploy.trial.arrival import enter, layout_here
@@ -18,6 +16,7 @@ from deploy.trial.environment import prepare_environment, process_environment
 from deploy.trial.installation import VENV
 from deploy.trial.nginx import NginxError
 from deploy.trial.postgres import PostgresError
+from deploy.trial.preparation import Preparation
 from deploy.trial.probes import failing_checks
 from deploy.trial.programs import STOP_ORDER, Stage, cluster_of, services, stores
 from deploy.trial.records import SUPERVISOR
@@ -41,7 +40,7 @@ def main() -> int:
     stage = Stage(layout, process_environment(values, VENV))
     supervisor = Supervisor(layout)
     try:
-        for line in start(stage, supervisor, values["TRIAL_DATABASE_PASSWORD"]):
+        for line in bring_up(stage, supervisor, values["TRIAL_DATABASE_PASSWORD"]):
             promise(line)
         say(f"Up after {time.monotonic() - begun:.1f} s. Ctrl-C stops the portal, not workspaces.")
         supervisor.run_forever()
@@ -65,7 +64,7 @@ def main() -> int:
     return 1
 
 
-def start(stage: Stage, supervisor: Supervisor, password: str) -> list[str]:
+def bring_up(stage: Stage, supervisor: Supervisor, password: str) -> list[str]:
     """Start everything; return the lines that announce it. Raises StartError."""
     layout = stage.layout
     say("Starting PostgreSQL and Valkey")
@@ -73,27 +72,18 @@ def start(stage: Stage, supervisor: Supervisor, password: str) -> list[str]:
     supervisor.wait_ready(["postgres", "valkey"], STORES_TIMEOUT_S)
     ensure_database(cluster_of(layout), password)
     say("Preparing the database and static files")
-    step(stage, supervisor, "database", DATABASE_TIMEOUT_S)
-    programs = services(stage)
-    supervisor.add(*programs)
-    log = layout.log_file("image")
-    say(f"Starting the portal; building the default image if it is not there (log: {log})")
-    step(stage, supervisor, "image", IMAGE_TIMEOUT_S)
-    links = step(stage, supervisor, "links", LINKS_TIMEOUT_S).split()
-    supervisor.wait_ready([program.name for program in programs], SERVICES_TIMEOUT_S)
-    wait_checks(stage, supervisor)
-    lines = [f"READY {layout.url}"]
-    people = ("admin", "student")
-    return lines + [f"SIGNIN {who} {link}" for who, link in zip(people, links, strict=True)]
-
-
-def step(stage: Stage, supervisor: Supervisor, name: str, timeout_s: float) -> str:
-    """Run a step of `prepare`; return what it printed on standard output, which no log keeps."""
-    with tempfile.TemporaryFile() as output:
-        start = stage.python(name, "-m", "deploy.trial.prepare", name)
-        supervisor.run_step(name, replace(start, output=output), timeout_s)
-        output.seek(0)
-        return output.read().decode()
+    start = stage.python("prepare", "-m", "deploy.trial.prepare")
+    with Preparation(supervisor, start) as preparation:
+        preparation.wait_for("database", DATABASE_TIMEOUT_S)
+        programs = services(stage)
+        supervisor.add(*programs)
+        say(f"Starting the portal; building the default image if need be (log: {start.log})")
+        preparation.wait_for("image", IMAGE_TIMEOUT_S)
+        supervisor.wait_ready([program.name for program in programs], SERVICES_TIMEOUT_S)
+        wait_checks(stage, supervisor)
+        preparation.wait_for("links", LINKS_TIMEOUT_S)
+        links = preparation.links()
+    return [f"READY {layout.url}", *(f"SIGNIN {who} {link}" for who, link in links.items())]
 
 
 def wait_checks(stage: Stage, supervisor: Supervisor) -> None:
