@@ -22,9 +22,18 @@ class WorkloadChange:
 
 Follower = Callable[[WorkloadChange], None]
 followers: list[Follower] = []
+ImageFollower = Callable[[str], None]
+image_followers: list[ImageFollower] = []
 
 
 def workload_changed(change: WorkloadChange) -> None:
     """Tell every follower, in the order in which they were registered."""
     for follower in followers:
         follower(change)
+
+
+def image_missing(digest: str) -> None:
+    """Tell every image follower that a cluster does not have an image that was said to be there.
+    In the transaction that makes the run wait for it."""
+    for follower in image_followers:
+        follower(digest)

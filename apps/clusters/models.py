@@ -127,7 +127,8 @@ class Workload(models.Model):
 
     `spec` is a `drivers.base.WorkloadSpec` as JSON without its secrets. `app_token` is the run's
     own token, which gate sends upstream. `reason` is a code, `message` and `hint` are in English
-    (their values: `reasons.values_of`) and translated where shown. `version` rises with every change that anyone can see.
+    (their values: `reasons.values_of`) and translated where shown. `version` rises with every
+    change that anyone can see.
     """
 
     uid = models.CharField(max_length=26, unique=True, default=new_uid, editable=False)

@@ -23,6 +23,8 @@ VISIBLE = (
     "observed_endpoint",
     "observed_exit_code",
     "observed_node",
+    "observed_started_at",
+    "observed_exited_at",
     "ready_at",
     "ended_at",
 )
