@@ -56,13 +56,6 @@ WINDOWS: dict[str, Promise] = {
     "month": _("per month"),
 }
 
-SCOPES: dict[str, Promise] = {
-    "read": _("Look at everything you can see"),
-    "workspaces": _("Start, stop and open your workspaces"),
-    "jobs": _("Send and cancel your jobs"),
-    "admin": _("Administer the portal"),
-}
-
 
 def _plain(value: Number, places: int = 1) -> str:
     """`value` with at most `places` decimals and no trailing zeros, in the reader's locale."""
@@ -73,6 +66,8 @@ def _plain(value: Number, places: int = 1) -> str:
         return ""
     if number == number.to_integral_value():
         number = number.to_integral_value()
+    else:
+        number = number.normalize()
     return str(formats.number_format(number, use_l10n=True))
 
 
@@ -229,12 +224,6 @@ def resource_label(resource: str) -> str:
 def window_label(window: str) -> str:
     """`per month` and the like; empty for what is held at once."""
     return str(WINDOWS.get(window, ""))
-
-
-@register.filter
-def scope_label(scope: str) -> str:
-    """What a token with this scope may do."""
-    return str(SCOPES.get(scope, scope))
 
 
 def amount_of(resource: str, value: Number) -> str:

@@ -32,6 +32,15 @@ class ExampleForm(forms.Form):
     days = forms.IntegerField(label=_("Good for (days)"), min_value=1, max_value=365)
 
 
+class ExampleLaunchForm(forms.Form):
+    """The fields of the launch form."""
+
+    name = forms.CharField(label=_("Name"), required=False)
+    image = forms.CharField(label=_("Image"))
+    ide = forms.CharField(label=_("Opens in"))
+    size = forms.CharField(label=_("Size"))
+
+
 def _stage(key: str, phase: str, now: dt.datetime) -> SimpleNamespace:
     """One stage of the track as it is in `phase`; a failure is one of the start."""
     at = STAGE_KEYS.index(key)
@@ -49,7 +58,7 @@ def _stage(key: str, phase: str, now: dt.datetime) -> SimpleNamespace:
 
 
 def _events(phase: str, now: dt.datetime) -> list[SimpleNamespace]:
-    lines = [
+    lines: list[tuple[str, object, object]] = [
         ("normal", _("Launched."), ""),
         ("normal", _("The image was there already."), ""),
         ("ready", _("Ready."), ""),
@@ -139,3 +148,58 @@ def example_limits() -> list[SimpleNamespace]:
 def example_form(state: str = "empty") -> ExampleForm:
     """A form as it opens, or (`wrong`) as it comes back."""
     return ExampleForm({"name": "statistics", "days": "900"} if state == "wrong" else None)
+
+
+def _image(slug: str, name: str, *ides: str, **state: object) -> SimpleNamespace:
+    return SimpleNamespace(
+        slug=slug,
+        name=name,
+        description="",
+        framework=name,
+        framework_version="2.3",
+        python_version="3.11",
+        ides=ides,
+        is_ready=state.get("is_ready", False),
+        is_building=False,
+        build_minutes=state.get("build_minutes"),
+        failed="",
+    )
+
+
+def _size(slug: str, cpu: int, price: str, refusal: str = "") -> SimpleNamespace:
+    return SimpleNamespace(
+        slug=slug,
+        name=slug.capitalize(),
+        cpu=cpu,
+        memory_mib=2048 * cpu,
+        disk_gib=10,
+        gpus=0,
+        gpu_tier="",
+        price_per_hour=Decimal(price),
+        currency="USD",
+        refusal=refusal,
+        refusal_hint="",
+    )
+
+
+def example_launch() -> dict[str, object]:
+    """Everything that `workspaces/new.html` lists."""
+    return {
+        "nav": "launch",
+        "form": ExampleLaunchForm(),
+        "images": [
+            _image("python", "Scientific Python", "jupyterlab", "vscode", is_ready=True),
+            _image("pytorch", "PyTorch", "jupyterlab", build_minutes=4),
+        ],
+        "ides": [
+            SimpleNamespace(slug="jupyterlab", name="JupyterLab"),
+            SimpleNamespace(slug="vscode", name="VS Code"),
+        ],
+        "sizes": [
+            _size("small", 1, "0.04"),
+            _size("medium", 2, "0.08"),
+            _size("large", 4, "0.24", "You hold 7 of 8 cores; this needs 4."),
+        ],
+        "limits": example_limits(),
+        "chosen": {"image": "python", "ide": "jupyterlab", "size": "small"},
+    }
