@@ -18,7 +18,6 @@ from apps.accounts.services.tokens import (
     TokenRequest,
 )
 
-
 if TYPE_CHECKING:
     PersonForm = forms.ModelForm[User]
 else:  # generic to the type checker only

@@ -13,6 +13,7 @@ import pytest
 from django.db import connections
 from django.db.models import F
 from django.db.models.functions import Now
+from pytest_django.fixtures import Settings
 
 from apps.accounts.models import AuditRow, User
 from apps.catalog import hooks, selectors
@@ -35,9 +36,9 @@ def version(db: None) -> ImageVersion:
 
 
 @pytest.fixture(autouse=True)
-def environments(settings: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def environments(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder of environments, quick looks, and no messages to workers."""
-    monkeypatch.setattr(settings, "ENVIRONMENTS_DIR", tmp_path, raising=False)
+    settings.ENVIRONMENTS_DIR = tmp_path
     monkeypatch.setattr(building, "WRITE_EVERY_S", 0.01)
     monkeypatch.setattr(builds, "send_hint", lambda _digest: None)
     return tmp_path
@@ -109,7 +110,7 @@ def test_a_worker_builds_it(
     assert built.built_at is not None
     assert requests[0].lock == version.lock
     assert requests[0].python_version == "3.11"
-    assert seen[-1] == ("yes", 1)
+    assert seen[-1] == ("yes", 1.0)
     build_environment(DIGEST)
     assert len(requests) == 1
 
