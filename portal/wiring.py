@@ -6,6 +6,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 
 from apps.accounts.models import User
@@ -13,6 +14,7 @@ from apps.accounts.services.tokens import revoke_workload_tokens
 from apps.catalog import hooks as catalog_hooks
 from apps.catalog.models import BuildState, EnvironmentBuild
 from apps.catalog.selectors import price_of
+from apps.catalog.services.builds import mark_missing, request_build
 from apps.clusters import hooks as cluster_hooks
 from apps.clusters.hooks import WorkloadChange
 from apps.clusters.logs import keep_last_words
@@ -39,6 +41,7 @@ IMAGE_STATES = {
 def connect() -> None:
     """Called once at boot."""
     cluster_hooks.followers += [follow_workload, keep_last_words, observe_launch]
+    cluster_hooks.image_followers.append(follow_missing_image)
     catalog_hooks.followers.append(follow_build)
     topics.register(workspace_topic(workspace_data))
     topics.register(me_topic(me_data))
@@ -93,6 +96,23 @@ def follow_build(build: EnvironmentBuild) -> None:
         progress=build.progress,
         message=build.message,
     )
+
+
+def follow_missing_image(digest: str) -> None:
+    """A cluster lacks an environment that was said to be there: have it built again.
+
+    After the commit, because the builder locks the build before the runs that wait for it. A word
+    that is lost here comes again with the run's next try.
+    """
+    transaction.on_commit(lambda: rebuild(digest), robust=True)
+
+
+def rebuild(digest: str) -> None:
+    """Want the environment of `digest` anew."""
+    mark_missing(digest)
+    build = EnvironmentBuild.objects.filter(digest=digest).select_related("version").first()
+    if build is not None:
+        request_build(None, version=build.version)
 
 
 def workspace_data(view: WorkspaceView) -> dict[str, object]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge
 
-SOCKETS = Gauge("gpucommons_live_sockets", "Open live sockets.")
+SOCKETS = Gauge("portal_live_sockets", "Open live sockets", multiprocess_mode="livesum")
 RENDERS = Counter(
-    "gpucommons_live_renders", "Contents rendered for live topics.", ["topic", "form"]
+    "portal_live_renders_total", "Contents rendered for live topics", ["topic", "form"]
 )
-FRAMES = Counter("gpucommons_live_frames", "Contents put into the mailboxes of live sockets.")
+FRAMES = Counter("portal_live_frames_total", "Contents put into the mailboxes of live sockets")
 LOOK_FAILURES = Counter(
-    "gpucommons_live_look_failures", "Rounds of looking for changed versions that failed."
+    "portal_live_look_failures_total", "Rounds of looking for changed versions that failed"
 )

@@ -103,8 +103,8 @@ def _purge(key: int) -> bool:
 def _claim(key: int) -> bool:
     # The claim is what `restore_deleted` looks at under the row's lock: one of the two wins.
     with transaction.atomic():
-        due = _due().filter(pk=key).values_list("pk", flat=True)
-        if not due.select_for_update(of=("self",), skip_locked=True).exists():
+        due = _due().filter(pk=key).select_for_update(of=("self",), skip_locked=True)
+        if not list(due.only("pk")):
             return False
         return bool(Workspace.objects.filter(pk=key).update(purge_started_at=timezone.now()))
 

@@ -6,6 +6,7 @@ builder come from the first two, people from the third.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -30,6 +31,7 @@ from apps.workspaces.models import Workspace
 from apps.workspaces.selectors import get_workspace_for
 from apps.workspaces.spec import Ingredients, build_spec
 
+SLUG = re.compile(r"[A-Za-z0-9_-]{1,63}")
 IMAGE_STATES = {
     BuildState.YES: ImageState.READY,
     BuildState.FAILED: ImageState.FAILED,
@@ -53,7 +55,7 @@ def choose(actor: User, *, image: str, app: str, size: str) -> Choice:
     found_image, found_app = _choose_image(actor, image, app, problems)
     found_size: Size | None = None
     try:
-        found_size = get_size_for(actor, size)
+        found_size = get_size_for(actor, _slug(size))
     except NotFound as error:
         problems["size"] = error.message
     if found_size is not None and not found_size.for_workspaces:
@@ -67,11 +69,16 @@ def choose(actor: User, *, image: str, app: str, size: str) -> Choice:
     return Choice(found_image, found_image.current, found_app, found_size)
 
 
+def _slug(text: str) -> str:
+    """`text` if it can be a slug at all; what cannot is never sent to the database."""
+    return text if SLUG.fullmatch(text) else ""
+
+
 def _choose_image(
     actor: User, image: str, app: str, problems: dict[str, Text]
 ) -> tuple[Image | None, App | None]:
     try:
-        found = get_image_for(actor, image)
+        found = get_image_for(actor, _slug(image))
     except NotFound as error:
         problems["image"] = error.message
         return None, None
