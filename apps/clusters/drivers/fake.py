@@ -217,13 +217,15 @@ class FakeDriver:
     def _call(self) -> None:
         self._calls += 1
         behaviour = self.conditions.behaviour
-        flaps = behaviour is Behaviour.FLAPPING and self._calls % 2
-        if behaviour is Behaviour.FAILING or flaps:
+        flaps = behaviour == Behaviour.FLAPPING and self._calls % 2
+        if behaviour == Behaviour.FAILING or flaps:
             raise DriverError(
                 "the fake cluster does not answer", retryable=True, code="unavailable"
             )
 
     def _position(self, cursor: str) -> int:
+        if cursor and not cursor.isdigit():
+            raise CursorExpired
         with self._changed:
             return int(cursor) if cursor else self._sequence
 
@@ -247,12 +249,12 @@ class FakeDriver:
         behaviour = conditions.per_workload.get(run.spec.uid, conditions.behaviour)
         assert run.seen.started_at is not None
         age_s = (self.clock() - run.seen.started_at).total_seconds()
-        if behaviour is Behaviour.CRASHING:
+        if behaviour == Behaviour.CRASHING:
             self._end(run, 1, "command_failed")
-        elif behaviour is Behaviour.NEVER_READY:
+        elif behaviour == Behaviour.NEVER_READY:
             if age_s >= conditions.ready_deadline_s:
                 self._end(run, -9, "never_ready")
-        elif behaviour is not Behaviour.SLOW or age_s >= conditions.slow_s:
+        elif behaviour != Behaviour.SLOW or age_s >= conditions.slow_s:
             endpoint = f"unix:/fake/{run.spec.uid}"
             self._set(run, state=RunState.READY, endpoint=endpoint, ready_at=self.clock())
 

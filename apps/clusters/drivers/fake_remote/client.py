@@ -95,6 +95,10 @@ class RemoteDriver:
         """Change one of the fake's `Conditions`."""
         self._call("turn", name=name, value=value)
 
+    def reset(self) -> None:
+        """Begin anew with an empty cluster and its first conditions."""
+        self._call("reset")
+
     def _call(self, call: str, **arguments: object) -> Any:
         connection = self._connect(call, **arguments)
         try:

@@ -20,9 +20,15 @@ class _Server(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, path: str, driver: FakeDriver) -> None:
+    def __init__(self, path: str, behaviour: Behaviour) -> None:
         super().__init__(path, _Handler)
-        self.driver = driver
+        self.behaviour = behaviour
+        self.reset()
+
+    def reset(self) -> None:
+        """An empty cluster."""
+        conditions = Conditions(behaviour=self.behaviour, heartbeat_s=0.5)
+        self.driver = FakeDriver(conditions)
 
 
 class _Handler(socketserver.StreamRequestHandler):
@@ -48,6 +54,9 @@ class _Handler(socketserver.StreamRequestHandler):
     def _call(self, call: str, request: dict[str, Any]) -> object:
         adapters = ARGUMENTS[call]
         values = {name: adapters[name].validate_python(request[name]) for name in adapters}
+        if call == "reset":
+            self.server.reset()
+            return None
         if call == "turn":
             setattr(self.server.driver.conditions, values["name"], values["value"])
             return None
@@ -66,8 +75,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if os.path.exists(arguments.socket):
         os.unlink(arguments.socket)
-    conditions = Conditions(behaviour=arguments.behaviour, heartbeat_s=0.5)
-    _Server(arguments.socket, FakeDriver(conditions)).serve_forever()
+    _Server(arguments.socket, arguments.behaviour).serve_forever()
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ ARGUMENTS: dict[str, dict[str, TypeAdapter[Any]]] = {
         "exit_code": TypeAdapter(int),
         "reason": TypeAdapter(str),
     },
+    "reset": {},
     "turn": {"name": TypeAdapter(str), "value": TypeAdapter(Any)},
 }
 RESULTS: dict[str, TypeAdapter[Any]] = {
@@ -49,6 +50,7 @@ RESULTS: dict[str, TypeAdapter[Any]] = {
     "capacity": TypeAdapter(Capacity),
     "delete_home": TypeAdapter(None),
     "exit": TypeAdapter(None),
+    "reset": TypeAdapter(None),
     "turn": TypeAdapter(None),
 }
 
