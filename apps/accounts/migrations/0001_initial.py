@@ -4,13 +4,19 @@ import django.contrib.auth.models
 import django.contrib.auth.validators
 import django.contrib.postgres.fields
 import django.db.models.deletion
-import django.db.models.functions.datetime
 import django.db.models.functions.text
 import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
+from django.db.models.functions.datetime import Now
 
 import apps.live.uids
+
+
+def key() -> models.BigAutoField:
+    return models.BigAutoField(
+        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+    )
 
 
 class Migration(migrations.Migration):
@@ -24,47 +30,24 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Group",
             fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
+                ("id", key()),
                 ("slug", models.SlugField(max_length=63, unique=True)),
                 ("name", models.CharField(max_length=120)),
-                (
-                    "created_at",
-                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
-                ),
+                ("created_at", models.DateTimeField(db_default=Now())),
             ],
         ),
         migrations.CreateModel(
             name="Signout",
             fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
+                ("id", key()),
                 ("session", models.CharField(db_index=True, max_length=64)),
-                (
-                    "at",
-                    models.DateTimeField(
-                        db_default=django.db.models.functions.datetime.Now(), db_index=True
-                    ),
-                ),
+                ("at", models.DateTimeField(db_default=Now(), db_index=True)),
             ],
         ),
         migrations.CreateModel(
             name="User",
             fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
+                ("id", key()),
                 ("password", models.CharField(max_length=128, verbose_name="password")),
                 (
                     "last_login",
@@ -176,12 +159,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="ApiToken",
             fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
+                ("id", key()),
                 (
                     "uid",
                     models.CharField(
@@ -208,10 +186,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("workload_uid", models.CharField(blank=True, db_index=True, max_length=26)),
-                (
-                    "created_at",
-                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
-                ),
+                ("created_at", models.DateTimeField(db_default=Now())),
                 ("expires_at", models.DateTimeField()),
                 ("last_used_at", models.DateTimeField(null=True)),
                 ("revoked_at", models.DateTimeField(null=True)),
@@ -228,18 +203,8 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="AuditRow",
             fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                (
-                    "at",
-                    models.DateTimeField(
-                        db_default=django.db.models.functions.datetime.Now(), db_index=True
-                    ),
-                ),
+                ("id", key()),
+                ("at", models.DateTimeField(db_default=Now(), db_index=True)),
                 ("actor_name", models.CharField(max_length=150)),
                 ("action", models.CharField(max_length=64)),
                 ("target_type", models.CharField(max_length=32)),
@@ -268,23 +233,13 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="IdempotencyKey",
             fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
+                ("id", key()),
                 ("path", models.CharField(max_length=200)),
                 ("key", models.CharField(max_length=255)),
                 ("body_digest", models.CharField(max_length=64)),
                 ("status", models.PositiveSmallIntegerField(default=0)),
                 ("body", models.JSONField(default=dict)),
-                (
-                    "created_at",
-                    models.DateTimeField(
-                        db_default=django.db.models.functions.datetime.Now(), db_index=True
-                    ),
-                ),
+                ("created_at", models.DateTimeField(db_default=Now(), db_index=True)),
                 (
                     "user",
                     models.ForeignKey(
@@ -298,18 +253,10 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Identity",
             fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
+                ("id", key()),
                 ("issuer", models.CharField(max_length=255)),
                 ("subject", models.CharField(max_length=255)),
-                (
-                    "created_at",
-                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
-                ),
+                ("created_at", models.DateTimeField(db_default=Now())),
                 ("last_used_at", models.DateTimeField(null=True)),
                 (
                     "user",
@@ -324,12 +271,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Membership",
             fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
+                ("id", key()),
                 ("is_lead", models.BooleanField(default=False)),
                 (
                     "group",
@@ -359,17 +301,9 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="SigninLink",
             fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
+                ("id", key()),
                 ("digest", models.CharField(max_length=64, unique=True)),
-                (
-                    "created_at",
-                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
-                ),
+                ("created_at", models.DateTimeField(db_default=Now())),
                 ("expires_at", models.DateTimeField()),
                 ("used_at", models.DateTimeField(null=True)),
                 (
