@@ -24,10 +24,8 @@ from deploy.trial.supervisor import StartError, StopRequested, Supervisor
 from deploy.trial.valkey import ValkeyError
 
 STORES_TIMEOUT_S, SERVICES_TIMEOUT_S, CHECKS_TIMEOUT_S = 60, 90, 60
+WELL_FOR_S = 1.2
 DATABASE_TIMEOUT_S, IMAGE_TIMEOUT_S, LINKS_TIMEOUT_S = 300, 1800, 60
-
-#: Parts whose first sign of life comes by a clock of their own; launching does not need them.
-HEARD_LATER = {"beat"}
 
 
 def main() -> int:
@@ -87,17 +85,24 @@ def bring_up(stage: Stage, supervisor: Supervisor, password: str) -> list[str]:
 
 
 def wait_checks(stage: Stage, supervisor: Supervisor) -> None:
-    """Return when the portal calls all its parts well. StartError names those that are not."""
+    """Return when the portal calls all its parts well. StartError names those that are not.
+
+    Each of web's processes remembers what it saw for a second: well is what stays so for longer.
+    """
     endpoint = stage.endpoint("web")
     deadline = time.monotonic() + CHECKS_TIMEOUT_S
-    failing = {"web": "does not answer"}
-    while failing.keys() - HEARD_LATER:
-        if time.monotonic() > deadline:
+    well_since: float | None = None
+    while well_since is None or time.monotonic() < well_since + WELL_FOR_S:
+        answer = endpoint.get("/readyz?all=1")
+        failing = failing_checks(answer[1]) if answer else {"web": "does not answer"}
+        if failing:
+            well_since = None
+        elif well_since is None:
+            well_since = time.monotonic()
+        if failing and time.monotonic() > deadline:
             reasons = "; ".join(f"{name}: {detail}" for name, detail in failing.items())
             raise StartError("readyz", str(stage.layout.log_file("web")), reasons)
         supervisor.turn(0.1)
-        if answer := endpoint.get("/readyz?all=1"):
-            failing = failing_checks(answer[1])
 
 
 def goodbye(running: int) -> str:

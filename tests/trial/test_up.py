@@ -57,8 +57,16 @@ def checks(stack: Stack) -> tuple[int, dict[str, dict[str, Any]]]:
         return answer[0], {}
 
 
+def failing(stack: Stack) -> dict[str, str]:
+    """What is not well, and why."""
+    status, found = checks(stack)
+    if not found:
+        return {"web": f"answers {status}"}
+    return {name: str(check["detail"]) for name, check in found.items() if not check["ok"]}
+
+
 def is_well(stack: Stack) -> bool:
-    return checks(stack)[0] == 200
+    return not failing(stack)
 
 
 def processes_of(data: Path) -> list[str]:
@@ -88,6 +96,7 @@ def test_it_prints_the_promised_lines_and_nothing_else(stack: Stack) -> None:
 
 
 def test_every_process_is_up_and_has_pid_and_log(stack: Stack) -> None:
+    assert failing(stack) == {}
     status, found = checks(stack)
     assert status == 200
     assert set(PROCESSES) <= set(found)
