@@ -7,6 +7,7 @@ from portal.health import livez, readyz
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("account/", include("apps.accounts.urls")),
+    path("agent/v1/", include("apps.clusters.agent.urls")),
     path("api/", include("apps.api.urls")),
     path("livez", livez, name="livez"),
     path("readyz", readyz, name="readyz"),

@@ -56,7 +56,7 @@ def test_it_says_why_in_words_that_exist_and_is_stable(now: Facts) -> None:
 
 
 # What may happen to a run, as changes of its facts. Each is a fact that stays true once it is.
-APPLIED = {"is_applied": True}
+APPLIED: dict[str, object] = {"is_applied": True}
 EVENTS: dict[str, dict[str, object]] = {
     "applied": APPLIED,
     "pulled": {"image_state": ImageState.READY},
@@ -146,9 +146,9 @@ def test_each_state_is_named(known: dict[str, object], phase: str, reason: str |
 
 
 def test_every_failure_says_what_would_help() -> None:
-    shown = {**ENDINGS, "image": {"image_state": ImageState.FAILED}}
-    for known, code in itertools.product(shown.values(), ("", "conflict", "worker_lost")):
-        outcome = outcome_of(replace(NEW, **{"error_code": code, **known}))  # type: ignore[arg-type]
+    shown: list[dict[str, object]] = [*ENDINGS.values(), {"image_state": ImageState.FAILED}]
+    for known, code in itertools.product(shown, ("", "conflict", "worker_lost")):
+        outcome = outcome_of(replace(replace(NEW, error_code=code), **known))  # type: ignore[arg-type]
         if outcome.phase == Phase.FAILED:
             assert outcome.message, known
             assert outcome.hint, known
