@@ -13,6 +13,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.contrib.auth.hashers import make_password
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -58,9 +59,10 @@ class Choice:
 def add_people(count: int) -> list[User]:
     """`count` more students of the group `demo`, who cannot sign in by themselves."""
     begin = User.objects.filter(username__startswith=PREFIX).count() + 1
+    none = make_password(None)
     people = User.objects.bulk_create(
         (
-            User(username=f"{PREFIX}{n:05}", display_name=f"Demo Person {n}", password="!")
+            User(username=f"{PREFIX}{n:05}", display_name=f"Demo Person {n}", password=none)
             for n in range(begin, begin + count)
         ),
         batch_size=BATCH,

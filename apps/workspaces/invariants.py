@@ -19,7 +19,7 @@ SETTLE = dt.timedelta(seconds=60)
 
 
 def every_run_belongs_to_its_workspace() -> Iterator[Broken]:
-    """A run that is not over is the current run of the workspace it names, and of the same owner."""
+    """A run that is not over is the current one of the workspace it names, and of its owner."""
     owner = Workspace.objects.filter(current=OuterRef("pk"), uid=OuterRef("subject_uid"))
     strays = Workload.objects.filter(kind=Kind.WORKSPACE).exclude(phase__in=FINAL)
     for run in strays.filter(~Exists(owner.filter(owner=OuterRef("owner")))):
