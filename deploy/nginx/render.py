@@ -50,6 +50,11 @@ GATE_HEADERS = (
 )
 
 
+MAX_SET_COOKIES = 8
+"""Of one answer of a workspace; further ones are dropped."""
+
+# One of the cookies that nginx joins by ", ": commas inside belong to dates ("Mon, 02 Nov ...").
+_COOKIE = r"[^,]*+(?:, \d\d[ -][^,]*+)*+"
 _PARTS = (
     ("PORTAL_HEADERS", "portal-headers"),
     ("QUESTION_HEADERS", "question-headers"),
@@ -143,7 +148,11 @@ def _values(settings: NginxSettings, addresses: Addresses) -> dict[str, str]:
         "PATH_BEFORE": re.escape(before) if before else "(?!)",
         "PATH_FOR_NGINX": before,
         "GUARD": "" if addresses.by_host else 'if ($is_plain_path = "") {\n    return 400;\n}',
-        "COOKIE_RULES": _cookie_rules(addresses),
+        "COOKIE_MAPS": _cookie_maps(addresses),
+        "SET_COOKIES": _lines(
+            f"add_header Set-Cookie $set_cookie_{number} always;"
+            for number in range(1, MAX_SET_COOKIES + 1)
+        ),
         "TRUSTED_PROXIES": _lines(
             f"set_real_ip_from {_word(network)};" for network in settings.trusted_proxies
         ),
@@ -157,11 +166,22 @@ def _values(settings: NginxSettings, addresses: Addresses) -> dict[str, str]:
     }
 
 
-def _cookie_rules(addresses: Addresses) -> str:
-    rules = ["proxy_cookie_domain ~.* $host;"]
-    if not addresses.by_host:
-        rules.append(f'proxy_cookie_path ~.* "{addresses.path_before_uid}$workspace/";')
-    return "\n".join(rules)
+def _cookie_maps(addresses: Addresses) -> str:
+    """Maps that give $set_cookie_1 and on: what each cookie of a workspace's answer becomes."""
+    path = "" if addresses.by_host else f"; Path={addresses.path_before_uid}$workspace/"
+    maps = []
+    for number in range(1, MAX_SET_COOKIES + 1):
+        raw = f"$raw_cookie_{number}"
+        maps.append(
+            f'map $upstream_http_set_cookie {raw} {{\n    default "";\n'
+            f'    "~^(?:{_COOKIE}, ){{{number - 1}}}(?<raw_{number}>{_COOKIE})" $raw_{number};\n'
+            "}\n"
+            f'map {raw} $set_cookie_{number} {{\n    default "{raw}{path}";\n    "" "";\n'
+            '    "~[\\x00-\\x08\\x0a-\\x1f\\x7f]" "";\n'
+            '    "~*^[\\s\\"]*(?:__[a-z-]+-)?gpc_" "";\n'
+            f'    "~*domain" "{raw}; Domain=$host{path}";\n}}'
+        )
+    return "\n".join(maps)
 
 
 def _lines(lines: Iterable[str]) -> str:
