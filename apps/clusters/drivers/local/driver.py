@@ -30,6 +30,7 @@ from apps.clusters.drivers.local.cgroups import make_cgroup
 from apps.clusters.drivers.local.config import LocalConfig
 from apps.clusters.drivers.local.ending import (
     insist,
+    is_foreign,
     remove_home,
     request_stop,
     retire,
@@ -70,7 +71,7 @@ class LocalDriver:
         places.record.mkdir(mode=0o700, exist_ok=True)
         with locked(places.record):
             before = read_record(places.record, "spec.json")
-            if before is None and _foreign(places.record):
+            if is_foreign(places.record):
                 raise DriverError(
                     f"{places.record} exists and is not ours", retryable=False, code="conflict"
                 )
@@ -128,7 +129,7 @@ class LocalDriver:
     def delete(self, ref: WorkloadRef, grace_s: int) -> Observation:
         """See `Driver.delete`. The watcher, or the next `delete`, insists after `grace_s`."""
         places = Places(self.config, ref.uid)
-        if not places.record.is_dir():
+        if not places.record.is_dir() or is_foreign(places.record):
             return look(places)
         request_stop(places, grace_s, reason="")
         insist(places)
@@ -199,11 +200,6 @@ class LocalDriver:
                 f"{place} belongs to user id {found}", retryable=False, code="conflict"
             )
         remove_home(place)
-
-
-def _foreign(record: Path) -> bool:
-    """True if something lies there that we do not write."""
-    return any(not name.startswith((".", "lock", "launch")) for name in os.listdir(record))
 
 
 def _forget_unstarted(places: Places) -> None:

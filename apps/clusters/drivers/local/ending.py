@@ -48,6 +48,14 @@ def request_stop(places: Places, grace_s: float, reason: str, message: str = "")
     ring(places.config)
 
 
+def is_foreign(record: Path) -> bool:
+    """True if there is no specification there but something that we do not write before one."""
+    names = os.listdir(record)
+    return "spec.json" not in names and any(
+        not name.startswith((".", "lock", "launch.json")) for name in names
+    )
+
+
 def insist(places: Places) -> None:
     """If its time to end is over, end all its processes."""
     stop = read_record(places.record, "stop.json")
