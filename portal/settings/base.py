@@ -66,7 +66,6 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "bootstrap",
     "channels",
-    "django_htmx",
     "ninja",
     "portal",
     "apps.live",
@@ -93,7 +92,6 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "django_htmx.middleware.HtmxMiddleware",
     "portal.middleware.DomainErrorMiddleware",
 ]
 ROOT_URLCONF = "portal.urls"
@@ -189,7 +187,7 @@ STATIC_ROOT = ENV.static_dir or DATA_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "portal.assets.AssetStorage"},
 }
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
