@@ -10,6 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.models.functions import Now
+from django.test.utils import CaptureQueriesContext
 
 from apps.accounts.models import ApiToken, AuditRow, User
 from apps.accounts.services import people, tokens
@@ -205,3 +206,13 @@ def test_the_command_refuses_with_exit_2(owner: User, args: tuple[str, ...]) -> 
         command(*args)
     assert refusal.value.returncode == 2
     assert str(refusal.value)
+
+
+def test_only_the_digest_goes_to_the_database(owner: User) -> None:
+    text = make(owner)
+    with CaptureQueriesContext(connection) as queries:
+        assert principal_of(text) is not None
+    said = " ".join(query["sql"] for query in queries.captured_queries)
+    assert tokens.digest_of(text) in said
+    assert text not in said
+    assert len(queries) <= 2

@@ -6,6 +6,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import Barrier
 
@@ -22,6 +23,7 @@ from apps.catalog.environments.builder import BuildError, BuildRequest, environm
 from apps.catalog.models import BuildState, EnvironmentBuild, Image, ImageVersion
 from apps.catalog.services import building, builds, forget_missing, request_build, retry_build
 from apps.catalog.tasks import build_due, build_environment
+from apps.live import hints
 from apps.live.errors import Forbidden
 from tests.cast import DIGEST, make_image
 
@@ -291,3 +293,37 @@ def test_of_many_workers_one_gets_the_claim() -> None:
     with ThreadPoolExecutor(racers) as pool:
         assert sum(pool.map(race, range(racers))) == 1
     assert EnvironmentBuild.objects.filter(tries=F("tries")).get().tries == 1
+
+
+def test_a_build_is_hinted_when_the_wish_is_committed(
+    version: ImageVersion,
+    monkeypatch: pytest.MonkeyPatch,
+    django_capture_on_commit_callbacks: Callable[..., AbstractContextManager[object]],
+) -> None:
+    sent: list[str] = []
+    monkeypatch.setattr(builds, "send_hint", sent.append)
+    with django_capture_on_commit_callbacks(execute=True):
+        request_build(None, version=version)
+        assert sent == []
+    assert sent == [DIGEST]
+    build_due()
+    assert sent == [DIGEST, DIGEST]
+
+
+def test_a_broker_that_is_away_delays_no_wish(
+    version: ImageVersion,
+    monkeypatch: pytest.MonkeyPatch,
+    django_capture_on_commit_callbacks: Callable[..., AbstractContextManager[object]],
+) -> None:
+    asked: list[str] = []
+
+    def away(task: str, *args: str) -> bool:
+        asked.append(task)
+        return False
+
+    monkeypatch.undo()
+    monkeypatch.setattr(hints, "send", away)
+    with django_capture_on_commit_callbacks(execute=True):
+        assert request_build(None, version=version).state == BuildState.PULLING
+    assert asked == [build_environment.name]
+    assert selectors.due_builds() == [DIGEST]

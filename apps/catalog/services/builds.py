@@ -13,20 +13,19 @@ import secrets
 from dataclasses import dataclass
 
 import structlog
-from celery import current_app
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
-from kombu.exceptions import OperationalError as BrokerAway
 
 from apps.accounts.audit import Act, Target, record
 from apps.accounts.models import User
 from apps.catalog import hooks, policies
 from apps.catalog.environments.builder import is_built
 from apps.catalog.models import BuildState, EnvironmentBuild, ImageVersion
+from apps.live import hints
 from apps.live.errors import Forbidden
 
 MAX_TRIES = 4
@@ -131,11 +130,8 @@ def _hint(digest: str) -> None:
 
 
 def send_hint(digest: str) -> None:
-    """Tell a worker; only for speed, so a broker that is away is no error."""
-    try:
-        current_app.send_task("catalog.build_environment", args=[digest])
-    except (BrokerAway, OSError) as error:
-        log.warning("hint_failed", digest=digest, error=str(error))
+    """Tell a worker; only for speed, and never raises."""
+    hints.send("catalog.build_environment", digest)
 
 
 @transaction.atomic
