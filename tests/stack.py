@@ -95,8 +95,9 @@ class Stack:
     @staticmethod
     def _listen(process: subprocess.Popen[str], heard: queue.Queue[str]) -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            heard.put(line.strip() or " ")
+        with process.stdout:
+            for line in process.stdout:
+                heard.put(line.strip() or " ")
         heard.put("")
 
     def log(self, name: str) -> str:

@@ -10,7 +10,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -34,6 +34,10 @@ class Identity:
     def is_alive(self) -> bool:
         """True while this very process runs; a zombie counts as ended."""
         return started_at(self.pid) == self.started
+
+    def is_present(self) -> bool:
+        """True if its number names any process, a zombie or a stranger's included."""
+        return bool(stat_fields(self.pid))
 
     def send(self, number: int) -> None:
         """Send a signal to this very process, or do nothing if it is gone."""
@@ -72,14 +76,42 @@ def boot_id() -> str:
 
 def started_at(pid: int) -> str | None:
     """`<boot>:<ticks>` of a running process, None if there is none (or only its zombie)."""
+    fields = stat_fields(pid)
+    if not fields or fields[0] in "ZX":
+        return None
+    return f"{boot_id()}:{fields[19]}"
+
+
+def stat_fields(pid: int) -> list[str]:
+    """Fields of /proc/PID/stat from the third, the state, on; none if there is no such process."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
-        return None
+        return []
     # The command may hold spaces and brackets: fields count from the last bracket (proc(5)).
-    fields = text.rpartition(")")[2].split()
-    state, ticks = fields[0], fields[19]
-    return None if state in "ZX" else f"{boot_id()}:{ticks}"
+    return text.rpartition(")")[2].split()
+
+
+def orphans_of(leaders: Collection[int], folders: Sequence[Path]) -> list[Identity]:
+    """Processes whose session one of `leaders` made, working in one of `folders`.
+
+    For leaders that are gone: a killed nginx leaves workers that hold the port. While there are
+    such, the kernel gives the number to nobody else; the folder is a second safeguard.
+    """
+    found = []
+    for name in os.listdir("/proc"):
+        fields = stat_fields(int(name)) if name.isdigit() else []
+        if fields and int(fields[3]) in leaders and works_in(int(name), folders):
+            found.append(identity_of(int(name)))
+    return [identity for identity in found if identity]
+
+
+def works_in(pid: int, folders: Sequence[Path]) -> bool:
+    try:
+        cwd = Path(f"/proc/{pid}/cwd").readlink()
+    except OSError:
+        return False
+    return any(cwd.is_relative_to(folder) for folder in folders)
 
 
 def identity_of(pid: int) -> Identity | None:

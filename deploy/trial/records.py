@@ -12,8 +12,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from deploy.trial.layout import Layout
-from deploy.trial.processes import Identity, end
+from deploy.trial.layout import CHECKOUT, Layout
+from deploy.trial.processes import Identity, boot_id, end, orphans_of
 
 SUPERVISOR = "supervisor"
 #: Time that processes whose supervisor was killed get to end by themselves.
@@ -84,14 +84,18 @@ def clear_all(layout: Layout) -> None:
     clear(layout)
 
 
-def identities(layout: Layout) -> dict[str, Identity]:
-    """Every process written down that still runs, by name."""
-    written = {
+def written(layout: Layout) -> dict[str, Identity]:
+    """Every process written down since the machine was started, by name."""
+    return {
         name: Identity(state.pid, state.started)
         for name, state in read_states(layout).items()
-        if state.pid is not None and state.started is not None
+        if state.pid and state.started and state.started.startswith(f"{boot_id()}:")
     }
-    return {name: identity for name, identity in written.items() if identity.is_alive()}
+
+
+def identities(layout: Layout) -> dict[str, Identity]:
+    """Those written down that still run, by name."""
+    return {name: found for name, found in written(layout).items() if found.is_alive()}
 
 
 def end_leftovers(layout: Layout) -> list[str]:
@@ -106,4 +110,8 @@ def end_leftovers(layout: Layout) -> list[str]:
     if database:
         end([database], signal.SIGINT, LEFTOVER_GRACE_S * 2)
         left["postgres"] = database
-    return sorted(left)
+    # Whoever has lost their leader ends at once: there is nobody left to answer to.
+    gone = {name: dead for name, dead in written(layout).items() if not dead.is_present()}
+    orphans = orphans_of({dead.pid for dead in gone.values()}, (CHECKOUT, layout.data))
+    end(orphans, signal.SIGKILL, LEFTOVER_GRACE_S)
+    return sorted(left) + [f"pid {orphan.pid}" for orphan in orphans]
