@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
-
 import pytest
 from django.test import Client
 
 from apps.accounts.models import Scope, User
 from apps.accounts.services.tokens import TokenRequest, create_token
+from apps.catalog.models import Image, Size
 from apps.clusters.models import Cluster, ClusterKind
-from tests.api.rest import Rest
+from tests.api.rest import As, Rest
 
 
 @pytest.fixture(autouse=True)
-def no_hints(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, ...]]]:
+def no_hints(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     """What a worker would have been asked to do; no worker runs in these tests."""
     sent: list[tuple[str, ...]] = []
 
@@ -26,7 +24,7 @@ def no_hints(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, ...]]]
     monkeypatch.setattr("apps.clusters.services.send", send, raising=False)
     monkeypatch.setattr("apps.clusters.hints.send", send)
     monkeypatch.setattr("apps.clusters.logs.send", send)
-    yield sent
+    return sent
 
 
 @pytest.fixture
@@ -36,7 +34,7 @@ def cluster(db: None) -> Cluster:
 
 
 @pytest.fixture
-def rest() -> Callable[..., Rest]:
+def rest() -> As:
     """`rest(person, scopes)`: that person with a token of these scopes; None is nobody."""
 
     def make(user: User | None, *scopes: str) -> Rest:
@@ -50,6 +48,6 @@ def rest() -> Callable[..., Rest]:
 
 
 @pytest.fixture
-def ready(image: Any, sizes: Any, cluster: Cluster) -> dict[str, str]:
+def ready(image: Image, sizes: dict[str, Size], cluster: Cluster) -> dict[str, str]:
     """All that a launch needs is there; the body of one."""
     return {"image": "python", "ide": "jupyterlab", "size": "small"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -65,9 +66,7 @@ class Rest:
 
     client: Client
 
-    def __call__(
-        self, method: str, path: str, body: object = None, **headers: str
-    ) -> Answer:
+    def __call__(self, method: str, path: str, body: object = None, **headers: str) -> Answer:
         """Send; `body` None sends none, text is sent as it is; header names with `_` for `-`."""
         content = body if isinstance(body, str) else json.dumps(body)
         extra: dict[str, Any] = {}
@@ -95,6 +94,10 @@ class Rest:
 
     def delete(self, path: str) -> Answer:
         return self("DELETE", path)
+
+
+As = Callable[..., Rest]
+"""`rest(person, *scopes)` of the conftest."""
 
 
 def assert_problem(answer: Answer, status: int, code: str) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import pytest
+from pytest_django.fixtures import Settings
 
-from apps.catalog.models import BuildState, EnvironmentBuild, ImageStatus, Size
+from apps.accounts.models import User
+from apps.catalog.models import BuildState, EnvironmentBuild, Image, ImageStatus, Size
 from apps.quotas.models import Limit
-from tests.api.rest import assert_problem
-from tests.cast import make_image
+from tests.api.rest import As, assert_problem
+from tests.cast import Cast, make_image
 
 pytestmark = pytest.mark.django_db
 
 
-def test_me(rest, cast) -> None:
+def test_me(rest: As, cast: Cast) -> None:
     found = rest(cast.owner).get("/me").body
     assert found["username"] == "student"
     assert found["roles"] == ["student"]
@@ -22,7 +24,9 @@ def test_me(rest, cast) -> None:
     assert rest(cast.admin).get("/me").body["roles"] == ["student", "admin"]
 
 
-def test_quotas_count_in_the_contracts_units(rest, owner, ready, settings) -> None:
+def test_quotas_count_in_the_contracts_units(
+    rest: As, owner: User, ready: dict[str, str], settings: Settings
+) -> None:
     settings.MAX_RUNNING_PER_PERSON = 3
     Limit.objects.create(resource="cpu", max=2500)
     caller = rest(owner)
@@ -34,7 +38,7 @@ def test_quotas_count_in_the_contracts_units(rest, owner, ready, settings) -> No
     assert (lines["cpu"]["limit"], lines["cpu"]["used"]) == (2.5, 1.0)
 
 
-def test_images(rest, owner, image) -> None:
+def test_images(rest: As, owner: User, image: Image) -> None:
     found = rest(owner).get("/images").body
     assert found["next"] is None
     assert found["items"] == [rest(owner).get("/images/python").body]
@@ -44,7 +48,7 @@ def test_images(rest, owner, image) -> None:
     assert (only["status"], only["supports_gpu"]) == ("published", False)
 
 
-def test_drafts_are_for_admins(rest, cast, image) -> None:
+def test_drafts_are_for_admins(rest: As, cast: Cast, image: Image) -> None:
     draft = make_image("draft", digest="sha256:" + "ee" * 32)
     draft.status = ImageStatus.DRAFT
     draft.save(update_fields=["status"])
@@ -53,7 +57,7 @@ def test_drafts_are_for_admins(rest, cast, image) -> None:
     assert "draft" not in [item["slug"] for item in rest(cast.owner).get("/images").body["items"]]
 
 
-def test_pulling_asks_a_worker_once(rest, owner, db) -> None:
+def test_pulling_asks_a_worker_once(rest: As, owner: User, db: None) -> None:
     make_image("new", digest="sha256:" + "cd" * 32)
     caller = rest(owner)
     answer = caller.post("/images/new/pull")
@@ -65,13 +69,13 @@ def test_pulling_asks_a_worker_once(rest, owner, db) -> None:
     assert_problem(caller.post("/images/nothing/pull"), 404, "not_found")
 
 
-def test_a_failed_build_says_why(rest, owner, image) -> None:
+def test_a_failed_build_says_why(rest: As, owner: User, image: Image) -> None:
     EnvironmentBuild.objects.update(state=BuildState.FAILED, message="No matching wheel")
     found = rest(owner).get("/images/python").body
     assert (found["pulled"], found["pull_message"]) == ("failed", "No matching wheel")
 
 
-def test_sizes(rest, owner, sizes) -> None:
+def test_sizes(rest: As, owner: User, sizes: dict[str, Size]) -> None:
     Size.objects.filter(slug="small").update(for_jobs=True, cpu_millis=500)
     Size.objects.filter(slug="large").update(is_published=False)
     found = rest(owner).get("/sizes").body["items"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -14,7 +16,7 @@ from tests.api.rest import document
 ABSENT = ("save", "restore", "snapshots", "files", "jobs", "queues", "usage", "costs", "metrics")
 
 
-def operations():
+def operations() -> Iterator[tuple[str, dict[str, Any]]]:
     for path, methods in document()["paths"].items():
         for method, details in methods.items():
             yield f"{method.upper()} {path}", details
@@ -72,14 +74,10 @@ def test_what_is_not_built_is_absent() -> None:
 
 def test_the_document_names_every_route() -> None:
     prefix = "api/v1/"
-    routes = set()
-    for pattern in get_resolver().url_patterns:
-        if str(pattern.pattern) != "api/":
-            continue
-        for inner in pattern.url_patterns:
-            if str(inner.pattern) == "v1/":
-                routes = {str(route.pattern) for route in inner.url_patterns}
-    routes -= {"", "openapi.json"}
+    patterns: list[Any] = get_resolver().url_patterns
+    for step in ("api/", "v1/"):
+        patterns = next(p for p in patterns if str(p.pattern) == step).url_patterns
+    routes = {str(route.pattern) for route in patterns} - {"", "openapi.json"}
     told = {path.removeprefix(f"/{prefix}") for path in document()["paths"]}
     assert {re.sub(r"<(\w+)>", r"{\1}", route) for route in routes} == told
 

@@ -9,17 +9,18 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connection
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
-from apps.accounts.models import IdempotencyKey
+from apps.accounts.models import IdempotencyKey, User
 from apps.api import workspaces as resource
 from apps.workspaces.models import Workspace
-from tests.api.rest import Answer, assert_problem
+from tests.api.rest import Answer, As, Rest, assert_problem
 
 KEY = "2f9d0c3e-launch-1"
 
 
 @pytest.mark.django_db
-def test_the_same_again_is_the_first_answer(rest, owner, ready) -> None:
+def test_the_same_again_is_the_first_answer(rest: As, owner: User, ready: dict[str, str]) -> None:
     caller = rest(owner)
     first = caller.post("/workspaces", ready, Idempotency_Key=KEY)
     assert first.status == 202
@@ -32,7 +33,9 @@ def test_the_same_again_is_the_first_answer(rest, owner, ready) -> None:
 
 
 @pytest.mark.django_db
-def test_it_stays_the_first_answer_though_the_object_moved_on(rest, owner, ready) -> None:
+def test_it_stays_the_first_answer_though_the_object_moved_on(
+    rest: As, owner: User, ready: dict[str, str]
+) -> None:
     caller = rest(owner)
     first = caller.post("/workspaces", ready, Idempotency_Key=KEY)
     caller.patch(f"/workspaces/{first.body['uid']}", {"name": "Other"})
@@ -40,7 +43,7 @@ def test_it_stays_the_first_answer_though_the_object_moved_on(rest, owner, ready
 
 
 @pytest.mark.django_db
-def test_another_body_is_refused(rest, owner, ready) -> None:
+def test_another_body_is_refused(rest: As, owner: User, ready: dict[str, str]) -> None:
     caller = rest(owner)
     caller.post("/workspaces", ready, Idempotency_Key=KEY)
     answer = caller.post("/workspaces", {**ready, "size": "medium"}, Idempotency_Key=KEY)
@@ -49,7 +52,9 @@ def test_another_body_is_refused(rest, owner, ready) -> None:
 
 
 @pytest.mark.django_db
-def test_keys_are_per_person_and_address(rest, owner, member, ready) -> None:
+def test_keys_are_per_person_and_address(
+    rest: As, owner: User, member: User, ready: dict[str, str]
+) -> None:
     first = rest(owner).post("/workspaces", ready, Idempotency_Key=KEY)
     second = rest(member).post("/workspaces", ready, Idempotency_Key=KEY)
     assert second.body["uid"] != first.body["uid"]
@@ -59,7 +64,9 @@ def test_keys_are_per_person_and_address(rest, owner, member, ready) -> None:
 
 
 @pytest.mark.django_db
-def test_refusals_are_not_remembered(rest, owner, ready, settings) -> None:
+def test_refusals_are_not_remembered(
+    rest: As, owner: User, ready: dict[str, str], settings: Settings
+) -> None:
     settings.MAX_RUNNING_PER_PERSON = 0
     caller = rest(owner)
     refused = caller.post("/workspaces", ready, Idempotency_Key=KEY)
@@ -72,7 +79,7 @@ def test_refusals_are_not_remembered(rest, owner, ready, settings) -> None:
 
 
 @pytest.mark.django_db
-def test_after_a_day_the_key_is_free(rest, owner, ready) -> None:
+def test_after_a_day_the_key_is_free(rest: As, owner: User, ready: dict[str, str]) -> None:
     caller = rest(owner)
     first = caller.post("/workspaces", ready, Idempotency_Key=KEY)
     IdempotencyKey.objects.update(created_at=timezone.now() - dt.timedelta(hours=25))
@@ -82,13 +89,15 @@ def test_after_a_day_the_key_is_free(rest, owner, ready) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("key", ["", " ", "a b", "x" * 256, "ü"])
-def test_keys_that_are_none(rest, owner, ready, key) -> None:
+def test_keys_that_are_none(rest: As, owner: User, ready: dict[str, str], key: str) -> None:
     assert_problem(rest(owner).post("/workspaces", ready, Idempotency_Key=key), 422, "invalid")
     assert not Workspace.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_crash_before_the_commit_leaves_neither(rest, owner, ready, monkeypatch) -> None:
+def test_a_crash_before_the_commit_leaves_neither(
+    rest: As, owner: User, ready: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     caller = rest(owner)
     real = resource.shown
 
@@ -105,11 +114,11 @@ def test_a_crash_before_the_commit_leaves_neither(rest, owner, ready, monkeypatc
 
 @pytest.mark.fault
 @pytest.mark.django_db(transaction=True)
-def test_many_at_once_make_one(rest, owner, ready) -> None:
+def test_many_at_once_make_one(rest: As, owner: User, ready: dict[str, str]) -> None:
     callers = [rest(owner) for _ in range(6)]
     gate = threading.Barrier(len(callers))
 
-    def send(caller: object) -> Answer:
+    def send(caller: Rest) -> Answer:
         try:
             gate.wait(10)
             return caller.post("/workspaces", ready, Idempotency_Key=KEY)
@@ -128,7 +137,7 @@ def test_many_at_once_make_one(rest, owner, ready) -> None:
 @pytest.mark.fault
 @pytest.mark.django_db(transaction=True)
 def test_the_second_waits_for_the_first_and_goes_on_if_it_fails(
-    rest, owner, ready, monkeypatch
+    rest: As, owner: User, ready: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     callers = [rest(owner), rest(owner)]
     entered, go_on = threading.Event(), threading.Event()
@@ -145,7 +154,7 @@ def test_the_second_waits_for_the_first_and_goes_on_if_it_fails(
 
     monkeypatch.setattr(resource, "shown", slow_then_broken)
 
-    def send(caller: object) -> Answer:
+    def send(caller: Rest) -> Answer:
         try:
             return caller.post("/workspaces", ready, Idempotency_Key=KEY)
         finally:

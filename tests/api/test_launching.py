@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import pytest
+from pytest_django.fixtures import Settings
 
+from apps.accounts.models import User
+from apps.catalog.models import Image, Size
 from apps.clusters.models import Phase, Workload
 from apps.workspaces.models import Workspace
-from tests.api.rest import assert_problem
+from tests.api.rest import As, assert_problem
 
 pytestmark = pytest.mark.django_db
 
 
-def test_a_launch_answers_with_the_workspace(rest, owner, ready) -> None:
+def test_a_launch_answers_with_the_workspace(rest: As, owner: User, ready: dict[str, str]) -> None:
     answer = rest(owner).post("/workspaces", {**ready, "name": "My work"})
     assert answer.status == 202, answer.body
     found = answer.body
@@ -44,20 +47,24 @@ def test_a_launch_answers_with_the_workspace(rest, owner, ready) -> None:
         ({"image": "../../etc"}, "image"),
     ],
 )
-def test_what_is_wrong_is_named_by_field(rest, owner, ready, change, field) -> None:
+def test_what_is_wrong_is_named_by_field(
+    rest: As, owner: User, ready: dict[str, str], change: dict[str, object], field: str
+) -> None:
     answer = rest(owner).post("/workspaces", {**ready, **change})
     assert_problem(answer, 422, "invalid")
     assert field in [error["loc"][-1] for error in answer.body["errors"]]
     assert not Workspace.objects.exists()
 
 
-def test_missing_fields_are_named(rest, owner, ready) -> None:
+def test_missing_fields_are_named(rest: As, owner: User, ready: dict[str, str]) -> None:
     answer = rest(owner).post("/workspaces", {})
     assert_problem(answer, 422, "invalid")
     assert {error["loc"][-1] for error in answer.body["errors"]} == {"image", "ide", "size"}
 
 
-def test_a_limit_is_told_with_what_would_help(rest, owner, ready, settings) -> None:
+def test_a_limit_is_told_with_what_would_help(
+    rest: As, owner: User, ready: dict[str, str], settings: Settings
+) -> None:
     settings.MAX_RUNNING_PER_PERSON = 1
     caller = rest(owner)
     assert caller.post("/workspaces", ready).status == 202
@@ -67,12 +74,14 @@ def test_a_limit_is_told_with_what_would_help(rest, owner, ready, settings) -> N
     assert Workspace.objects.count() == 1
 
 
-def test_without_a_cluster_it_is_unavailable(rest, owner, image, sizes) -> None:
+def test_without_a_cluster_it_is_unavailable(
+    rest: As, owner: User, image: Image, sizes: dict[str, Size]
+) -> None:
     body = {"image": "python", "ide": "jupyterlab", "size": "small"}
     assert_problem(rest(owner).post("/workspaces", body), 503, "unavailable")
 
 
-def test_start_stop_and_change(rest, owner, ready) -> None:
+def test_start_stop_and_change(rest: As, owner: User, ready: dict[str, str]) -> None:
     caller = rest(owner)
     uid = caller.post("/workspaces", ready).body["uid"]
     assert_problem(caller.patch(f"/workspaces/{uid}", {"size": "medium"}), 409, "wrong_phase")
@@ -107,13 +116,15 @@ def test_start_stop_and_change(rest, owner, ready) -> None:
         ("start", []),
     ],
 )
-def test_bodies_of_the_run_are_strict(rest, owner, ready, path, body) -> None:
+def test_bodies_of_the_run_are_strict(
+    rest: As, owner: User, ready: dict[str, str], path: str, body: object
+) -> None:
     caller = rest(owner)
     uid = caller.post("/workspaces", ready).body["uid"]
     assert_problem(caller.post(f"/workspaces/{uid}/{path}", body), 422, "invalid")
 
 
-def test_extending_needs_a_run(rest, owner, ready) -> None:
+def test_extending_needs_a_run(rest: As, owner: User, ready: dict[str, str]) -> None:
     caller = rest(owner)
     uid = caller.post("/workspaces", ready).body["uid"]
     assert caller.post(f"/workspaces/{uid}/extend", {"hours": 2}).status == 202
@@ -121,13 +132,15 @@ def test_extending_needs_a_run(rest, owner, ready) -> None:
     assert_problem(caller.post(f"/workspaces/{uid}/extend", {"hours": 2}), 409, "wrong_phase")
 
 
-def test_null_changes_nothing_and_says_so(rest, owner, ready) -> None:
+def test_null_changes_nothing_and_says_so(rest: As, owner: User, ready: dict[str, str]) -> None:
     caller = rest(owner)
     uid = caller.post("/workspaces", ready).body["uid"]
     assert_problem(caller.patch(f"/workspaces/{uid}", {"name": None}), 422, "invalid")
 
 
-def test_delete_names_how_long_the_home_is_kept(rest, owner, ready, settings) -> None:
+def test_delete_names_how_long_the_home_is_kept(
+    rest: As, owner: User, ready: dict[str, str], settings: Settings
+) -> None:
     settings.DELETE_GRACE_S = 3600
     caller = rest(owner)
     uid = caller.post("/workspaces", ready).body["uid"]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from apps.accounts.models import User
+from apps.catalog.models import Image, Size
 from apps.clusters.models import Cluster
 from apps.workspaces.models import Workspace, WorkspaceEvent
-from tests.api.rest import assert_problem
+from tests.api.rest import As, Rest, assert_problem
 from tests.cast import make_image, make_size
 
 pytestmark = pytest.mark.django_db
@@ -17,7 +21,8 @@ QUERIES = {"/workspaces": 6, "/images": 5, "/sizes": 4, "/me": 6}
 """Of each list, two of them for the token. Whoever adds one explains why here."""
 
 
-def make_workspaces(owner, image, size, cluster: Cluster, count: int) -> None:
+def make_workspaces(owner: User, image: Image, size: Size, cluster: Cluster, count: int) -> None:
+    assert image.current is not None
     for number in range(count):
         workspace = Workspace.objects.create(
             owner=owner,
@@ -32,16 +37,20 @@ def make_workspaces(owner, image, size, cluster: Cluster, count: int) -> None:
 
 
 @pytest.fixture
-def many(owner, image, sizes, cluster):
+def many(
+    owner: User, image: Image, sizes: dict[str, Size], cluster: Cluster
+) -> Callable[[int], None]:
     def make(count: int) -> None:
         make_workspaces(owner, image, sizes["small"], cluster, count)
 
     return make
 
 
-def walk(caller, path: str, limit: int, between=lambda: None) -> list[str]:
+def walk(
+    caller: Rest, path: str, limit: int, between: Callable[[], None] = lambda: None
+) -> list[str]:
     names: list[str] = []
-    cursor = ""
+    cursor: str | None = ""
     while cursor is not None:
         page = caller.get(f"{path}?limit={limit}&cursor={cursor}").body
         assert len(page["items"]) <= limit
@@ -51,23 +60,29 @@ def walk(caller, path: str, limit: int, between=lambda: None) -> list[str]:
     return names
 
 
-def test_a_walk_sees_everything_once(rest, owner, many) -> None:
+def test_a_walk_sees_everything_once(rest: As, owner: User, many: Callable[[int], None]) -> None:
     many(7)
     assert walk(rest(owner), "/workspaces", 3) == [f"w{n}" for n in reversed(range(7))]
     assert walk(rest(owner), "/workspaces", 7) == [f"w{n}" for n in reversed(range(7))]
 
 
-def test_rows_that_come_and_go_meanwhile_disturb_nothing(rest, owner, many) -> None:
+def test_rows_that_come_and_go_meanwhile_disturb_nothing(
+    rest: As, owner: User, many: Callable[[int], None]
+) -> None:
     many(7)
 
     def between() -> None:
         many(2)
         Workspace.objects.filter(name="w6").delete()
 
-    assert walk(rest(owner), "/workspaces", 2, between)[:7] == [f"w{n}" for n in (6, 5, 4, 3, 2, 1, 0)]
+    assert walk(rest(owner), "/workspaces", 2, between)[:7] == [
+        f"w{n}" for n in (6, 5, 4, 3, 2, 1, 0)
+    ]
 
 
-def test_short_lists_have_pages_too(rest, owner, image, sizes) -> None:
+def test_short_lists_have_pages_too(
+    rest: As, owner: User, image: Image, sizes: dict[str, Size]
+) -> None:
     make_image("pytorch", digest="sha256:" + "cd" * 32)
     caller = rest(owner)
     assert walk(caller, "/images", 1) == ["Python", "Pytorch"]
@@ -75,7 +90,7 @@ def test_short_lists_have_pages_too(rest, owner, image, sizes) -> None:
 
 
 @pytest.mark.parametrize("limit", ["0", "201", "-1", "x", "1.5", "NaN"])
-def test_limits_out_of_range(rest, owner, limit) -> None:
+def test_limits_out_of_range(rest: As, owner: User, limit: str) -> None:
     answer = rest(owner).get(f"/workspaces?limit={limit}")
     assert_problem(answer, 422, "invalid")
     assert answer.body["errors"][0]["loc"] == ["query", "limit"]
@@ -83,11 +98,13 @@ def test_limits_out_of_range(rest, owner, limit) -> None:
 
 @pytest.mark.attack
 @pytest.mark.parametrize("cursor", ["x", "eyJhIjoxfQ:abc", "%00", "1", ":", "a" * 500, "%ff"])
-def test_made_up_cursors(rest, owner, cursor) -> None:
+def test_made_up_cursors(rest: As, owner: User, cursor: str) -> None:
     assert_problem(rest(owner).get(f"/workspaces?cursor={cursor}"), 422, "invalid")
 
 
-def test_a_cursor_is_good_for_its_own_list(rest, owner, many) -> None:
+def test_a_cursor_is_good_for_its_own_list(
+    rest: As, owner: User, many: Callable[[int], None]
+) -> None:
     many(3)
     caller = rest(owner)
     uid = caller.get("/workspaces").body["items"][0]["uid"]
@@ -96,14 +113,16 @@ def test_a_cursor_is_good_for_its_own_list(rest, owner, many) -> None:
         assert_problem(caller.get(f"{other}?cursor={cursor}"), 422, "invalid")
 
 
-def count_queries(caller, path: str) -> int:
+def count_queries(caller: Rest, path: str) -> int:
     with CaptureQueriesContext(connection) as seen:
         assert caller.get(path).status == 200
     return len([q for q in seen if "SAVEPOINT" not in q["sql"]])
 
 
 @pytest.mark.parametrize("path", QUERIES)
-def test_the_number_of_queries_does_not_grow(rest, owner, many, path) -> None:
+def test_the_number_of_queries_does_not_grow(
+    rest: As, owner: User, many: Callable[[int], None], path: str
+) -> None:
     caller = rest(owner)
     caller.get(path)
     many(1)

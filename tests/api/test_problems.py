@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from django.db import InternalError, OperationalError
 from django.test import Client
+from pytest_django.fixtures import Settings
 
-from tests.api.rest import Rest, assert_problem
+from apps.accounts.models import User
+from tests.api.rest import As, Rest, assert_problem
 
 pytestmark = pytest.mark.django_db
 
@@ -31,11 +35,11 @@ pytestmark = pytest.mark.django_db
         "/api/v1/images/nothing",
     ],
 )
-def test_unknown_addresses(rest, owner, path) -> None:
+def test_unknown_addresses(rest: As, owner: User, path: str) -> None:
     assert_problem(rest(owner).get(path), 404, "not_found")
 
 
-def test_other_methods(rest, owner) -> None:
+def test_other_methods(rest: As, owner: User) -> None:
     answer = rest(owner)("PUT", "/workspaces", {})
     assert_problem(answer, 405, "method_not_allowed")
     assert set(answer.headers["allow"].split(", ")) == {"GET", "POST"}
@@ -56,24 +60,24 @@ def test_other_methods(rest, owner) -> None:
         "\ufeff{}",
     ],
 )
-def test_what_is_no_json(rest, owner, body) -> None:
+def test_what_is_no_json(rest: As, owner: User, body: object) -> None:
     answer = rest(owner).post("/workspaces", body)
     assert_problem(answer, 422, "invalid")
     assert answer.body["errors"]
 
 
 @pytest.mark.parametrize("body", ["[]", '"text"', "5", "null", "true"])
-def test_json_that_is_no_object(rest, owner, body) -> None:
+def test_json_that_is_no_object(rest: As, owner: User, body: object) -> None:
     assert_problem(rest(owner).post("/workspaces", body), 422, "invalid")
 
 
-def test_other_formats_than_json(rest, owner) -> None:
+def test_other_formats_than_json(rest: As, owner: User) -> None:
     client = rest(owner).client
     response = client.post("/api/v1/workspaces", {"image": "python"})
     assert (response.status_code, response.json()["code"]) == (415, "unsupported_media_type")
 
 
-def test_bodies_that_are_too_large(rest, owner, settings) -> None:
+def test_bodies_that_are_too_large(rest: As, owner: User, settings: Settings) -> None:
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
     answer = rest(owner).post("/workspaces", {"name": "x" * 2000})
     assert_problem(answer, 413, "too_large")
@@ -104,19 +108,25 @@ def read_only() -> InternalError:
 
 
 @pytest.mark.parametrize("error", [OperationalError("gone"), read_only()], ids=["gone", "standby"])
-def test_a_database_that_is_away(rest, owner, monkeypatch, error) -> None:
+def test_a_database_that_is_away(
+    rest: As, owner: User, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
     caller = rest(owner)
     monkeypatch.setattr("apps.api.workspaces.workspaces_for", Broken(error))
     assert_problem(caller.get("/workspaces"), 503, "unavailable")
 
 
-def test_also_while_finding_out_who_asks(rest, owner, monkeypatch) -> None:
+def test_also_while_finding_out_who_asks(
+    rest: As, owner: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
     caller = rest(owner)
     monkeypatch.setattr("apps.api.authentication.principal_of", Broken(OperationalError("gone")))
     assert_problem(caller.get("/me"), 503, "unavailable")
 
 
-def test_also_before_any_view(owner, signed_in, monkeypatch) -> None:
+def test_also_before_any_view(
+    owner: User, signed_in: Callable[[User], Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
     client = signed_in(owner)
     client.raise_request_exception = False
     broken = Broken(OperationalError("gone"))
@@ -126,7 +136,9 @@ def test_also_before_any_view(owner, signed_in, monkeypatch) -> None:
     assert (page.status_code, page["Retry-After"]) == (503, "5")
 
 
-def test_our_own_mistakes_tell_nothing_of_the_inside(rest, owner, monkeypatch) -> None:
+def test_our_own_mistakes_tell_nothing_of_the_inside(
+    rest: As, owner: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
     caller = rest(owner)
     monkeypatch.setattr("apps.api.me.roles_of", Broken(RuntimeError("secret detail")))
     answer = caller.get("/me")
@@ -135,12 +147,12 @@ def test_our_own_mistakes_tell_nothing_of_the_inside(rest, owner, monkeypatch) -
     assert "Traceback" not in str(answer.body)
 
 
-def test_words_follow_the_language(rest, owner) -> None:
+def test_words_follow_the_language(rest: As, owner: User) -> None:
     english = rest(owner).get("/workspaces/" + "a" * 22)
     assert english.headers["content-language"] == "en"
     assert english.body["title"]
 
 
-def test_answers_are_not_kept_by_caches(rest, owner) -> None:
+def test_answers_are_not_kept_by_caches(rest: As, owner: User) -> None:
     assert rest(owner).get("/me").headers["cache-control"] == "no-store"
     assert rest(None).get("/me").headers["cache-control"] == "no-store"

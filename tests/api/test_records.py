@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
-import threading
-import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.db import connection
 from django.utils import timezone
+from pytest_django import DjangoCaptureOnCommitCallbacks
 
+from apps.accounts.models import User
+from apps.catalog.models import Size
 from apps.clusters import logs
 from apps.clusters.drivers.base import DriverError, LogChunk
 from apps.clusters.hooks import WorkloadChange
-from apps.clusters.models import Phase, Workload, WorkloadLog
+from apps.clusters.models import Cluster, Phase, Workload, WorkloadLog
 from apps.workspaces.models import Workspace
-from tests.api.rest import assert_problem
+from tests.api.rest import Answer, As, assert_problem
+from tests.cast import Cast
 from tests.stack import eventually, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-class Cluster:
+class Talking:
     """Answers `logs` as told."""
 
     def __init__(self, told: LogChunk | DriverError) -> None:
@@ -38,16 +42,16 @@ class Cluster:
 
 
 def says(monkeypatch: pytest.MonkeyPatch, told: LogChunk | DriverError) -> None:
-    monkeypatch.setattr(logs, "driver_of", lambda _cluster: Cluster(told))
+    monkeypatch.setattr(logs, "driver_of", lambda _cluster: Talking(told))
 
 
 @pytest.fixture
-def uid(rest, owner, ready) -> str:
+def uid(rest: As, owner: User, ready: dict[str, str]) -> str:
     return str(rest(owner).post("/workspaces", ready).body["uid"])
 
 
 @pytest.mark.django_db
-def test_events_are_newest_first_and_in_pages(rest, owner, uid) -> None:
+def test_events_are_newest_first_and_in_pages(rest: As, owner: User, uid: str) -> None:
     caller = rest(owner)
     caller.patch(f"/workspaces/{uid}", {"name": "Renamed"})
     page = caller.get(f"/workspaces/{uid}/events?limit=1").body
@@ -60,12 +64,16 @@ def test_events_are_newest_first_and_in_pages(rest, owner, uid) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_log_is_read_by_a_worker_while_the_caller_waits(
-    rest, owner, uid, monkeypatch, no_hints
+    rest: As,
+    owner: User,
+    uid: str,
+    monkeypatch: pytest.MonkeyPatch,
+    no_hints: list[tuple[str, ...]],
 ) -> None:
     says(monkeypatch, LogChunk("one\ntwo\nthree\n", 10, 24))
     caller = rest(owner)
 
-    def ask() -> object:
+    def ask() -> Answer:
         try:
             return caller.get(f"/workspaces/{uid}/logs?tail=2")
         finally:
@@ -84,12 +92,14 @@ def test_a_log_is_read_by_a_worker_while_the_caller_waits(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_was_read_before_is_given_with_its_age(rest, owner, uid, monkeypatch) -> None:
+def test_what_was_read_before_is_given_with_its_age(
+    rest: As, owner: User, uid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("apps.api.workspace_records.LOG_WAIT_S", 0.01)
     run = Workload.objects.get(subject_uid=uid)
     caller = rest(owner)
     assert_problem(caller.get(f"/workspaces/{uid}/logs"), 503, "unavailable")
-    long_ago = timezone.now() - timezone.timedelta(minutes=5)
+    long_ago = timezone.now() - timedelta(minutes=5)
     WorkloadLog.objects.filter(workload=run).update(text="old\n", fetched_at=long_ago)
     found = caller.get(f"/workspaces/{uid}/logs").body
     assert found["text"] == "old\n"
@@ -97,7 +107,13 @@ def test_what_was_read_before_is_given_with_its_age(rest, owner, uid, monkeypatc
 
 
 @pytest.mark.django_db(transaction=True)
-def test_many_readers_ask_one_worker_a_second(rest, owner, uid, monkeypatch, no_hints) -> None:
+def test_many_readers_ask_one_worker_a_second(
+    rest: As,
+    owner: User,
+    uid: str,
+    monkeypatch: pytest.MonkeyPatch,
+    no_hints: list[tuple[str, ...]],
+) -> None:
     monkeypatch.setattr("apps.api.workspace_records.LOG_WAIT_S", 0.01)
     caller = rest(owner)
     for _ in range(5):
@@ -107,19 +123,23 @@ def test_many_readers_ask_one_worker_a_second(rest, owner, uid, monkeypatch, no_
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("tail", ["0", "5001", "x"])
-def test_tails_out_of_range(rest, owner, uid, tail) -> None:
+def test_tails_out_of_range(rest: As, owner: User, uid: str, tail: str) -> None:
     assert_problem(rest(owner).get(f"/workspaces/{uid}/logs?tail={tail}"), 422, "invalid")
 
 
 @pytest.mark.django_db
-def test_logs_are_the_owners_and_admins(rest, cast, uid) -> None:
+def test_logs_are_the_owners_and_admins(rest: As, cast: Cast, uid: str) -> None:
     assert_problem(rest(cast.lead).get(f"/workspaces/{uid}/logs"), 403, "forbidden")
     assert_problem(rest(cast.member).get(f"/workspaces/{uid}/logs"), 404, "not_found")
 
 
 @pytest.mark.django_db
-def test_the_last_words_of_a_failed_run_are_kept(owner, uid, monkeypatch, no_hints,
-    django_capture_on_commit_callbacks) -> None:  # fmt: skip
+def test_the_last_words_of_a_failed_run_are_kept(
+    uid: str,
+    monkeypatch: pytest.MonkeyPatch,
+    no_hints: list[tuple[str, ...]],
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
     run = Workload.objects.get(subject_uid=uid)
     run.phase = Phase.FAILED
     with django_capture_on_commit_callbacks(execute=True):
@@ -137,7 +157,7 @@ def test_the_last_words_of_a_failed_run_are_kept(owner, uid, monkeypatch, no_hin
 
 
 @pytest.mark.django_db
-def test_the_manifest_is_a_script_with_the_lock_in_it(rest, owner, uid) -> None:
+def test_the_manifest_is_a_script_with_the_lock_in_it(rest: As, owner: User, uid: str) -> None:
     answer = rest(owner).get(f"/workspaces/{uid}/manifest")
     assert answer.status == 200
     assert answer.headers["content-type"].startswith("text/x-shellscript")
@@ -150,7 +170,7 @@ def test_the_manifest_is_a_script_with_the_lock_in_it(rest, owner, uid) -> None:
 
 
 @pytest.mark.django_db
-def test_the_manifest_quotes_what_the_catalogue_says(rest, owner, uid) -> None:
+def test_the_manifest_quotes_what_the_catalogue_says(rest: As, owner: User, uid: str) -> None:
     app = Workspace.objects.get(uid=uid).app
     app.command = ["{python}", "it's; $(touch /tmp/x)", "--at={home}/a b", ""]
     app.port_args = ["--ip=0.0.0.0", "--port={port}"]
@@ -166,7 +186,9 @@ def test_the_manifest_quotes_what_the_catalogue_says(rest, owner, uid) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.timeout(240)
-def test_the_manifest_of_the_echo_image_runs(rest, owner, cluster, sizes, tmp_path) -> None:
+def test_the_manifest_of_the_echo_image_runs(
+    rest: As, owner: User, cluster: Cluster, sizes: dict[str, Size], tmp_path: Path
+) -> None:
     from django.core.management import call_command
 
     call_command("demo", "--echo")
@@ -182,7 +204,7 @@ def test_the_manifest_of_the_echo_image_runs(rest, owner, cluster, sizes, tmp_pa
         "PYTHON": shutil.which("python3") or "python3",
         "GPUCOMMONS_SDK": str(ROOT / "sdk"),
     }
-    environment |= {k: v for k, v in __import__("os").environ.items() if "PIP" in k or "CERT" in k}
+    environment |= {k: v for k, v in os.environ.items() if "PIP" in k or "CERT" in k}
     process = subprocess.Popen(["sh", script.name], cwd=tmp_path, env=environment)
     try:
 
@@ -194,7 +216,9 @@ def test_the_manifest_of_the_echo_image_runs(rest, owner, cluster, sizes, tmp_pa
             except OSError:
                 return None
 
-        assert len(eventually(answers, "the server answers", 200)) == 1024
+        found = eventually(answers, "the server answers", 200)
+        assert isinstance(found, bytes)
+        assert len(found) == 1024
     finally:
         process.terminate()
         process.wait(10)

@@ -1,4 +1,4 @@
-"""The portal's own pages call REST with their session: same origin and CSRF token, or not at all."""
+"""The portal's own pages call REST with their session: same origin and CSRF token, or not."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from apps.accounts.models import User
-from tests.api.rest import Rest, assert_problem
+from tests.api.rest import As, Rest, assert_problem
 
 pytestmark = pytest.mark.django_db
 ORIGIN = "http://localhost:8000"
@@ -24,11 +24,11 @@ def csrf(client: Client) -> str:
     return client.cookies["gpc_csrf"].value
 
 
-def test_reading_needs_no_csrf_token(browser) -> None:
+def test_reading_needs_no_csrf_token(browser: Client) -> None:
     assert Rest(browser).get("/me").body["username"] == "student"
 
 
-def test_changing_needs_it(browser, ready) -> None:
+def test_changing_needs_it(browser: Client, ready: dict[str, str]) -> None:
     answer = Rest(browser).post("/workspaces", ready)
     assert_problem(answer, 403, "forbidden")
     token = csrf(browser)
@@ -38,23 +38,25 @@ def test_changing_needs_it(browser, ready) -> None:
 
 @pytest.mark.attack
 @pytest.mark.parametrize("origin", ["http://w-abc.localhost:8000", "https://evil.example", "null"])
-def test_other_origins_are_refused_with_the_right_token(browser, ready, origin) -> None:
+def test_other_origins_are_refused_with_the_right_token(
+    browser: Client, ready: dict[str, str], origin: str
+) -> None:
     token = csrf(browser)
     answer = Rest(browser).post("/workspaces", ready, X_CSRFToken=token, Origin=origin)
     assert_problem(answer, 403, "forbidden")
 
 
-def test_a_bearer_needs_no_csrf_token(rest, owner, ready) -> None:
+def test_a_bearer_needs_no_csrf_token(rest: As, owner: User, ready: dict[str, str]) -> None:
     caller = rest(owner)
     caller.client.handler.enforce_csrf_checks = True
     assert caller.post("/workspaces", ready).status == 202
 
 
-def test_a_session_of_somebody_disabled_is_nobodys(browser, owner) -> None:
+def test_a_session_of_somebody_disabled_is_nobodys(browser: Client, owner: User) -> None:
     User.objects.filter(pk=owner.pk).update(is_active=False)
     assert_problem(Rest(browser).get("/me"), 401, "unauthenticated")
 
 
-def test_a_session_of_an_older_epoch_is_nobodys(browser, owner) -> None:
+def test_a_session_of_an_older_epoch_is_nobodys(browser: Client, owner: User) -> None:
     User.objects.filter(pk=owner.pk).update(session_epoch=owner.session_epoch + 1)
     assert_problem(Rest(browser).get("/me"), 401, "unauthenticated")

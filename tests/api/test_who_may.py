@@ -3,36 +3,40 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from apps.accounts.models import ApiToken, Scope, User
 from apps.workspaces.models import Workspace
-from tests.api.rest import assert_problem
+from tests.api.rest import As, assert_problem
+from tests.cast import Cast
 
 pytestmark = pytest.mark.django_db
 
-CHANGES = [
+Call = tuple[str, str, object]
+CHANGES: list[Call] = [
     ("PATCH", "/workspaces/{uid}", {"name": "Taken over"}),
     ("POST", "/workspaces/{uid}/start", {}),
     ("POST", "/workspaces/{uid}/stop", {}),
     ("POST", "/workspaces/{uid}/extend", {"hours": 1}),
     ("DELETE", "/workspaces/{uid}", None),
 ]
-LOOKS = [
+LOOKS: list[Call] = [
     ("GET", "/workspaces/{uid}", None),
     ("GET", "/workspaces/{uid}/events", None),
     ("GET", "/workspaces/{uid}/manifest", None),
 ]
-LISTS = [
+LISTS: list[Call] = [
     ("GET", "/me", None),
     ("GET", "/images", None),
     ("GET", "/images/python", None),
     ("GET", "/sizes", None),
     ("GET", "/workspaces", None),
 ]
-MAKES = [
+MAKES: list[Call] = [
     ("POST", "/workspaces", {"image": "python", "ide": "jupyterlab", "size": "small"}),
     ("POST", "/images/python/pull", {}),
 ]
@@ -41,7 +45,7 @@ OK = {200, 202}
 
 
 @pytest.fixture
-def uid(rest, owner, ready) -> str:
+def uid(rest: As, owner: User, ready: dict[str, str]) -> str:
     return str(rest(owner).post("/workspaces", ready).body["uid"])
 
 
@@ -57,18 +61,22 @@ def test_the_table_covers_the_document() -> None:
     assert told == named | {("GET", "/workspaces/{uid}/logs")}
 
 
-@pytest.mark.parametrize(("method", "path", "body"), [*LOOKS, *CHANGES])
+@pytest.mark.parametrize("call", [*LOOKS, *CHANGES])
 @pytest.mark.parametrize("who", ["member", "stranger"])
-def test_others_cannot_tell_that_it_exists(rest, cast, uid, who, method, path, body) -> None:
+def test_others_cannot_tell_that_it_exists(
+    rest: As, cast: Cast, uid: str, who: str, call: Call
+) -> None:
+    method, path, body = call
     answer = rest(cast[who])(method, path.format(uid=uid), body)
     assert_problem(answer, 404, "not_found")
     absent = rest(cast[who])(method, path.format(uid="a" * 22), body)
     assert absent.body == answer.body
 
 
-@pytest.mark.parametrize(("method", "path", "body"), CHANGES)
+@pytest.mark.parametrize("call", CHANGES)
 @pytest.mark.parametrize("who", ["lead", "admin"])
-def test_who_may_look_may_not_change(rest, cast, uid, who, method, path, body) -> None:
+def test_who_may_look_may_not_change(rest: As, cast: Cast, uid: str, who: str, call: Call) -> None:
+    method, path, body = call
     answer = rest(cast[who])(method, path.format(uid=uid), body)
     if who == "admin" and path.endswith("/stop"):
         assert answer.status == 202
@@ -78,21 +86,25 @@ def test_who_may_look_may_not_change(rest, cast, uid, who, method, path, body) -
     assert Workspace.objects.get(uid=uid).deleted_at is None
 
 
-def test_a_list_holds_only_ones_own(rest, cast, uid) -> None:
+def test_a_list_holds_only_ones_own(rest: As, cast: Cast, uid: str) -> None:
     for who in ("member", "stranger", "lead", "admin"):
         assert rest(cast[who]).get("/workspaces").body["items"] == []
     assert [item["uid"] for item in rest(cast.owner).get("/workspaces").body["items"]] == [uid]
 
 
-@pytest.mark.parametrize(("method", "path", "body"), EVERY)
-def test_nobody_is_asked_who_they_are(rest, uid, method, path, body) -> None:
+@pytest.mark.parametrize("call", EVERY)
+def test_nobody_is_asked_who_they_are(rest: As, uid: str, call: Call) -> None:
+    method, path, body = call
     answer = rest(None)(method, path.format(uid=uid), body)
     assert_problem(answer, 401, "unauthenticated")
     assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
-@pytest.mark.parametrize(("method", "path", "body"), EVERY)
-def test_a_token_of_another_scope_is_not_enough(rest, owner, uid, method, path, body) -> None:
+@pytest.mark.parametrize("call", EVERY)
+def test_a_token_of_another_scope_is_not_enough(
+    rest: As, owner: User, uid: str, call: Call
+) -> None:
+    method, path, body = call
     needed = Scope.READ if method == "GET" else Scope.WORKSPACES
     others = [scope for scope in ("read", "workspaces", "jobs") if scope != needed]
     answer = rest(owner, *others)(method, path.format(uid=uid), body)
@@ -101,9 +113,11 @@ def test_a_token_of_another_scope_is_not_enough(rest, owner, uid, method, path, 
     assert answer.body["hint"]
 
 
-@pytest.mark.parametrize("method_path", [("GET", "/me"), ("POST", "/workspaces")])
+@pytest.mark.parametrize("call", [LISTS[0], MAKES[0]])
 @pytest.mark.parametrize("how", ["expired", "revoked", "disabled"])
-def test_tokens_that_have_ended(rest, owner, ready, how, method_path) -> None:
+def test_tokens_that_have_ended(
+    rest: As, owner: User, ready: dict[str, str], how: str, call: Call
+) -> None:
     caller = rest(owner)
     past = timezone.now() - dt.timedelta(seconds=1)
     if how == "expired":
@@ -112,8 +126,8 @@ def test_tokens_that_have_ended(rest, owner, ready, how, method_path) -> None:
         ApiToken.objects.update(revoked_at=past)
     else:
         User.objects.filter(pk=owner.pk).update(is_active=False)
-    method, path = method_path
-    assert_problem(caller(method, path, ready if method == "POST" else None), 401, "unauthenticated")
+    method, path, body = call
+    assert_problem(caller(method, path, body), 401, "unauthenticated")
 
 
 @pytest.mark.parametrize(
@@ -129,7 +143,9 @@ def test_tokens_that_have_ended(rest, owner, ready, how, method_path) -> None:
         "Bearer \x7f",
     ],
 )
-def test_garbage_is_401_even_with_a_good_session(signed_in, owner, header) -> None:
+def test_garbage_is_401_even_with_a_good_session(
+    signed_in: Callable[[User], Client], owner: User, header: str
+) -> None:
     from tests.api.rest import Rest
 
     client = signed_in(owner)
@@ -137,9 +153,7 @@ def test_garbage_is_401_even_with_a_good_session(signed_in, owner, header) -> No
     assert Rest(client).get("/me").status == 200
 
 
-def test_an_agents_token_reads_nothing(owner) -> None:
-    from django.test import Client
-
+def test_an_agents_token_reads_nothing(owner: User) -> None:
     from apps.accounts.services.tokens import issue_workload_token
     from tests.api.rest import Rest
 
