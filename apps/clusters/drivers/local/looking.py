@@ -125,20 +125,7 @@ def _exit_of(record: Path) -> tuple[int | None, float]:
 
 def family_of(places: Places, spec: Record, state: Record) -> Family:
     """The run's processes."""
-    return Family(
-        places.uid, state, spec["user_id"], cgroup_of(spec), is_alone=_is_alone(places, spec)
-    )
-
-
-def _is_alone(places: Places, spec: Record) -> bool:
-    """True if no other run that may be alive has the same user id."""
-    if spec["user_id"] == os.geteuid():
-        return False
-    for folder in places.record.parent.iterdir():
-        other = None if folder.name == places.uid else read_record(folder, "spec.json")
-        if other is not None and other["user_id"] == spec["user_id"]:
-            return False
-    return True
+    return Family(places.uid, state, spec["user_id"], cgroup_of(spec))
 
 
 def cgroup_of(spec: Record) -> Cgroup | None:

@@ -47,30 +47,37 @@ def open_pidfd(state: Record) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """All processes of one run but its shim. `is_alone`: no other run has this user id, which then
-    (as root, where ids are for one person each) tells even those that hide."""
+    """All processes of one run but its shim."""
 
     uid: str
     state: Record
     user_id: int
     cgroup: Cgroup | None
-    is_alone: bool = False
 
     def members(self) -> set[int]:
-        """Their numbers. By control group where there is one; else by descent, session, mark."""
+        """Their numbers. By control group where there is one. Else by descent from the shim, which
+        inherits whatever its descendants leave behind, and by the mark in their environment; once
+        the shim has been killed, also those of the person that nobody's shim is above."""
         if self.cgroup is not None:
             return self.cgroup.processes()
-        found = set(_descendants(self.state["pid"])) if is_shim_alive(self.state) else set()
+        shim = self.state["pid"]
+        is_led = is_shim_alive(self.state)
+        found = set(_descendants(shim)) if is_led else set()
         mark = f"{MARK}={self.uid}".encode()
         for pid in _processes_of(self.user_id):
-            if pid in found or pid == self.state["pid"]:
-                continue
-            if self._is_alone_as_root() or _has_mark(pid, mark):
+            if pid not in found and (_has_mark(pid, mark) or (not is_led and self._is_stray(pid))):
                 found.add(pid)
-        return found - {self.state["pid"], os.getpid()}
+        return found - {shim, os.getpid()}
 
-    def _is_alone_as_root(self) -> bool:
-        return self.is_alone and os.geteuid() == 0 and self.user_id != 0
+    def _is_stray(self, pid: int) -> bool:
+        """True if it has the user id of a person, and is beneath no run's shim."""
+        if os.geteuid() != 0 or self.user_id == 0:
+            return False
+        with suppress(OSError, IndexError):
+            while os.stat(f"/proc/{pid}").st_uid == self.user_id:
+                pid = _parent_of(pid)
+            return b"/shim.sh" not in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return False
 
     def ask_to_end(self) -> None:
         """SIGTERM to all of them."""
@@ -141,13 +148,16 @@ def _descendants(pid: int) -> Iterator[int]:
     children: dict[int, list[int]] = {}
     for entry in _numbers():
         with suppress(OSError, ValueError, IndexError):
-            parent = int(Path(f"/proc/{entry}/stat").read_bytes().rpartition(b")")[2].split()[1])
-            children.setdefault(parent, []).append(entry)
+            children.setdefault(_parent_of(entry), []).append(entry)
     todo = list(children.get(pid, ()))
     while todo:
         one = todo.pop()
         yield one
         todo.extend(children.get(one, ()))
+
+
+def _parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[1])
 
 
 def _processes_of(user_id: int) -> Iterator[int]:
