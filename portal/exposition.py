@@ -75,7 +75,7 @@ def _from_database() -> Iterable[Metric]:
         cursor.execute(WATCHED)
         ages = cursor.fetchall()
     yield _gauge("portal_workloads_due", "Workloads that wait for a worker", [((), due)])
-    yield _gauge("portal_reconcile_lag_seconds", "How long the oldest has waited", [((), lag_s)])
+    yield _gauge("portal_workloads_due_seconds", "How long the oldest has waited", [((), lag_s)])
     yield _gauge(
         "portal_workloads", "Runs that are not over", [((p,), n) for p, n in phases], "phase"
     )

@@ -27,6 +27,7 @@ PROCESSES = (
     "postgres",
     "valkey",
 )
+METRICS = "PROMETHEUS_MULTIPROC_DIR"
 SECRETS = ("PORTAL_SECRET_KEY", "PORTAL_GATE_KEY", "TRIAL_DATABASE_PASSWORD")
 DEFAULTS = {"PORTAL_MAX_RUNNING_PER_PERSON": "3", "PORTAL_SIM_GPUS": "bronze:2,silver:1"}
 MAKE_VARIABLES = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MAKE_TERMOUT")
@@ -85,7 +86,9 @@ def process_environment(values: Mapping[str, str], venv: Path) -> dict[str, str]
         if name not in MAKE_VARIABLES and not name.startswith("PORTAL_")
     }
     path = f"{venv / 'bin'}{os.pathsep}{machine.get('PATH', os.defpath)}"
-    return {**machine, **values, "PATH": path, "PYTHONUNBUFFERED": "1"}
+    # Only for the processes that serve: a command that ends would leave its counts behind.
+    counts = {METRICS: str(Path(values["PORTAL_RUN_DIR"]) / "metrics")}
+    return {**machine, **values, **counts, "PATH": path, "PYTHONUNBUFFERED": "1"}
 
 
 def read(file: Path) -> dict[str, str]:

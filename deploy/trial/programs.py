@@ -1,5 +1,6 @@
 """Every process of the portal on one machine: how it is started and when it is ready."""
 
+import shutil
 import signal
 import socket
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from deploy.trial import nginx
 from deploy.trial.database import is_accepting
+from deploy.trial.environment import METRICS
 from deploy.trial.layout import CHECKOUT, Layout
 from deploy.trial.postgres import Cluster
 from deploy.trial.probes import Endpoint
@@ -56,6 +58,7 @@ def cluster_of(layout: Layout) -> Cluster:
 def stores(stage: Stage) -> list[Program]:
     """PostgreSQL and Valkey: what everything else needs."""
     layout = stage.layout
+    begin_metrics(Path(stage.env[METRICS]))
     cluster = cluster_of(layout)
     cluster.prepare()
     valkey = Valkey(layout.socket("valkey"), layout.log_file("valkey"), layout.data / "valkey")
@@ -74,6 +77,12 @@ def stores(stage: Stage) -> list[Program]:
 def services(stage: Stage) -> list[Program]:
     """The portal itself, from the door inwards. They need a migrated database."""
     return [proxy(stage), gate(stage), web(stage), live(stage), *background(stage)]
+
+
+def begin_metrics(folder: Path) -> None:
+    """An empty folder for what the processes count: the counts of earlier ones are over."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
 
 
 def proxy(stage: Stage) -> Program:

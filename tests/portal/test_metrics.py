@@ -103,7 +103,7 @@ def test_what_the_database_knows(owner: User) -> None:
     Cluster.objects.update(watched_at=past)
     lines = dict(line.rsplit(" ", 1) for line in text_of().splitlines() if not line.startswith("#"))
     assert float(lines["portal_workloads_due"]) == 1
-    assert 99 < float(lines["portal_reconcile_lag_seconds"]) < 200
+    assert 99 < float(lines["portal_workloads_due_seconds"]) < 200
     assert float(lines['portal_workloads{phase="queued"}']) == 1
     assert 99 < float(lines['portal_watch_age_seconds{cluster="fake"}']) < 200
     assert "portal_broker_queue_length" in lines
