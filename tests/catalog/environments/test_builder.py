@@ -63,12 +63,12 @@ def wheel(folder: Path, name: str, version: str = "1.0") -> str:
         digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest())
         rows.append(f"{path},sha256={digest.rstrip(b'=').decode()},{len(text)}")
     files[f"{info}/RECORD"] = "\n".join([*rows, f"{info}/RECORD,,", ""])
-    path = folder / f"{name}-{version}-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w") as archive:
+    made = folder / f"{name}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(made, "w") as archive:
         for inner, text in files.items():
             archive.writestr(inner, text)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return f"{name}=={version} \\\n    --hash=sha256:{digest}\n"
+    checksum = hashlib.sha256(made.read_bytes()).hexdigest()
+    return f"{name}=={version} \\\n    --hash=sha256:{checksum}\n"
 
 
 def request_for(tmp_path: Path, lock: str, pip_args: tuple[str, ...] = ()) -> BuildRequest:
@@ -129,10 +129,12 @@ def test_two_builds_at_once_make_one(
     request = request_for(tmp_path, wheel(wheels, "alpha"))
     made: list[object] = []
     real = installers.create_step
-    monkeypatch.setattr(
-        "apps.catalog.environments.builder.create_step",
-        lambda target: made.append(target) or real(target),
-    )
+
+    def counted(target: installers.Target) -> installers.Step:
+        made.append(target)
+        return real(target)
+
+    monkeypatch.setattr("apps.catalog.environments.builder.create_step", counted)
     threads = [threading.Thread(target=build, args=(request,)) for _ in range(3)]
     for thread in threads:
         thread.start()
