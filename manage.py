@@ -14,6 +14,8 @@ def load_environment(data: Path) -> None:
         text = (data / "etc" / "portal.env").read_text(encoding="utf-8")
     except FileNotFoundError:
         return
+    except PermissionError as error:
+        sys.exit(f"{error.filename} belongs to another user: run this as whoever ran `make up`")
     for line in text.splitlines():
         name, separator, value = line.partition("=")
         if separator and not name.startswith("#"):
@@ -21,9 +23,9 @@ def load_environment(data: Path) -> None:
 
 
 def main() -> None:
-    load_environment(Path(os.environ.get("DATA") or Path(__file__).parent / "var"))
+    load_environment(Path(os.environ.get("DATA") or Path(__file__).parent / "var").expanduser())
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings.dev")
-    from django.core.management import execute_from_command_line  # noqa: PLC0415
+    from django.core.management import execute_from_command_line
 
     execute_from_command_line(sys.argv)
 
