@@ -1,22 +1,22 @@
 """One complete look at a cluster: what is there, what has gone, what should not be there.
 
 Part of the watch. Absence is believed here alone: of runs that the cluster had taken before the
-list began, from a list that is whole.
+list began, that are not on a list that is whole, and of which the cluster says so once more when
+it is asked about that one run.
 """
 
 from __future__ import annotations
-
-import datetime as dt
 
 import structlog
 
 from apps.clusters import leadership, metrics
 from apps.clusters.clock import database_now
-from apps.clusters.drivers.base import Driver, Listing, Observation, RunState
+from apps.clusters.drivers.base import Driver, Listing, Observation, RunState, WorkloadRef
 from apps.clusters.leadership import Term
 from apps.clusters.models import FINAL, Observed, Workload
 from apps.clusters.observing import Deposed, record_observation
 from apps.clusters.orphans import Strangers
+from apps.clusters.specs import ref_of
 from apps.live.outages import is_outage
 
 log = structlog.get_logger()
@@ -38,9 +38,9 @@ def relist(driver: Driver, term: Term, strangers: Strangers) -> str:
         leadership.note(term, trouble=PARTIAL)
         return listing.cursor
     there = {seen.uid for seen in listing.observations}
-    for uid in sorted(taken - there):
-        absent = Observation(uid=uid, state=RunState.ABSENT, at=dt.datetime.now(dt.UTC))
-        write(term, absent, listed=True)
+    for ref in taken:
+        if ref.uid not in there:
+            write(term, driver.observe(ref), listed=True)
     strangers.look(term.cluster, listing.observations)
     term.cluster.listed_at = at
     leadership.note_listed(term, at)
@@ -61,11 +61,11 @@ def write(term: Term, seen: Observation, *, listed: bool = False) -> None:
         log.exception("observation_not_written", workload=seen.uid, state=seen.state.value)
 
 
-def _taken(term: Term) -> set[str]:
+def _taken(term: Term) -> list[WorkloadRef]:
     """Runs that the cluster had taken before this moment and that are not known to be over."""
     rows = Workload.objects.filter(cluster=term.cluster).exclude(phase__in=FINAL)
-    rows = rows.exclude(applied_generation=0, observed_started_at=None)
-    return set(rows.values_list("uid", flat=True))
+    rows = rows.exclude(applied_generation=0, observed_started_at=None).order_by("pk")
+    return [ref_of(row) for row in rows.only("uid", "spec")]
 
 
 def _worth_writing(term: Term, listing: Listing) -> list[Observation]:
