@@ -1,3 +1,3 @@
-"""What all tests share: the cast."""
+"""What all tests share: the cast, and a browser."""
 
-pytest_plugins = ["tests.cast"]
+pytest_plugins = ["tests.cast", "tests.chromium"]

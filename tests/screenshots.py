@@ -14,7 +14,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.journeys.conftest import FLAGS, follow_link
+from tests.chromium import FLAGS, chromium_program
+from tests.journeys.conftest import follow_link
 from tests.stack import Stack
 
 OUT = Path(__file__).resolve().parent.parent / "build" / "screenshots"
@@ -119,8 +120,7 @@ def main() -> int:
     try:
         stack.up()
         with sync_playwright() as playwright:
-            program = shutil.which("chromium") or "/usr/bin/chromium"
-            browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
+            browser = playwright.chromium.launch(executable_path=chromium_program(), args=FLAGS)
             gallery = Gallery(browser, stack)
             before_any_launch(gallery)
             with_workspaces(gallery)

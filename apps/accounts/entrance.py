@@ -32,7 +32,7 @@ def signin_link(request: HttpRequest, secret: str) -> HttpResponse:
             response = render(request, "account/signin_link.html", context)
     except Gone:
         response = render(request, "account/signin_link_gone.html", status=Gone.status)
-    response["Referrer-Policy"] = "no-referrer"
+    response["Referrer-Policy"] = "same-origin"
     return response
 
 
