@@ -62,6 +62,13 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels is
         self.tasks: set[asyncio.Task[None]] = set()
         self.main: asyncio.Task[Any] | None = None
 
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve the socket; however it ends, nothing of it stays behind."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._leave()
+
     @property
     def hub(self) -> Hub:
         """The hub of this process."""
@@ -105,10 +112,10 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels is
         if guest is None or guest not in self.hub.guests:
             return
         if not self.pace.allows() or guest.mailbox.is_full:
-            await self.close(TOO_OFTEN)
+            self._show_out(TOO_OFTEN)
             return
         if len(text_data or bytes_data or "") > frames.MAX_BYTES:
-            await self.close(TOO_LARGE)
+            self._show_out(TOO_LARGE)
             return
         try:
             request = frames.read(text_data or "")
@@ -129,10 +136,9 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels is
             if not is_outage(error):
                 raise
             log.warning("subscribe_failed", error=str(error))
-            await self.close(COME_AGAIN)
+            self._show_out(COME_AGAIN)
 
-    async def disconnect(self, code: int) -> None:
-        """The socket is closed, by whomever."""
+    def _leave(self) -> None:
         if self.guest is not None:
             self.hub.leave(self.guest)
         for task in self.tasks:
@@ -142,8 +148,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels is
         await self.send(text_data=text)
 
     def _show_out(self, code: int) -> None:
-        for task in self.tasks:
-            task.cancel()
+        self._leave()
         self._begin(self._close_or_cut(code))
 
     async def _close_or_cut(self, code: int) -> None:

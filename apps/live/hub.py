@@ -185,7 +185,7 @@ class Hub:
                 level("look_failed", error=str(error))
 
     async def _listen(self) -> None:
-        while True:
+        while self.guests:
             with contextlib.suppress(OSError, RedisError):
                 await self._listen_to_layer()
             await asyncio.sleep(LISTEN_AGAIN_S)
@@ -196,7 +196,8 @@ class Hub:
             return
         channel = await layer.new_channel()
         await layer.group_add(GROUP, channel)
-        while True:
+        # A cancellation while it connects may be lost in the client library, hence the question.
+        while self.guests:
             message = await layer.receive(channel)
             self.heard(message.get("topic"))
 

@@ -302,7 +302,7 @@ def test_the_number_of_queries_does_not_grow(
     django_assert_num_queries: DjangoAssertNumQueries,
     path: str,
 ) -> None:
-    expected = {"/": 16, "/workspaces/": 10}[path]
+    expected = {"/": 14, "/workspaces/": 8}[path]
     one = make_ready(launch(owner))
     client = signed_in(owner)
     with django_assert_num_queries(expected):
@@ -321,5 +321,5 @@ def test_the_page_of_one_has_a_fixed_number_of_queries(
     workspace = make_ready(launch(owner))
     assert run_of(workspace).phase == Phase.READY
     client = signed_in(owner)
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(7):
         client.get(url_of(workspace))
