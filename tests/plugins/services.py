@@ -23,10 +23,11 @@ import pytest
 
 from deploy.trial.database import ROLE, ensure_database, wait_accepting
 from deploy.trial.postgres import Cluster
-from deploy.trial.processes import spawn
+from deploy.trial.processes import spawn, started_at
 from deploy.trial.valkey import Valkey
 
 READY_TIMEOUT_S = 60
+PREFIX = "gpc-test-"
 DATABASE_URL = "PORTAL_DATABASE_URL"
 
 #: A test database that loses its last second in a power cut is no loss.
@@ -45,7 +46,8 @@ _folders: list[Path] = []
 def pytest_load_initial_conftests() -> Generator[None]:
     # Not only at the end of the session: settings that fail to load end pytest before that.
     atexit.register(stop)
-    folder = Path(tempfile.mkdtemp(prefix="gpc-test-")).resolve()
+    sweep()
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")).resolve()
     _folders.append(folder)
     if "PYTEST_XDIST_WORKER" not in os.environ:
         os.environ[DATABASE_URL] = start_postgres(folder)
@@ -76,6 +78,14 @@ def stop() -> None:
     for folder in _folders:
         shutil.rmtree(folder, ignore_errors=True)
     _folders.clear()
+
+
+def sweep() -> None:
+    """Remove folders of sessions that were killed; their servers have died with them."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
+        pid = folder.name.removeprefix(PREFIX).partition("-")[0]
+        if pid.isdigit() and started_at(int(pid)) is None:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def start_postgres(folder: Path) -> str:
