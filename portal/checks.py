@@ -100,7 +100,7 @@ def _look_at(name: str) -> Check:
         check = probes.watcher(name.removeprefix(WATCHER))
     else:
         check = PROBES.get(name, lambda: probes.supervised(name))()
-    check = replace(check, detail=probes.with_supervisor(name, check))
+    check = probes.with_supervisor(name, check)
     with _lock:
         _known[name] = _Known(check, time.monotonic())
     return check

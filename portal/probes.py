@@ -11,7 +11,7 @@ import json
 import os
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 import psycopg
@@ -25,6 +25,7 @@ TIMEOUT_S = 0.8
 BEAT_SILENT_S = 35.0
 WATCH_SILENT_S = 30.0
 GATE_STALE_S = 15.0
+DOWN = frozenset({"backoff", "stopped"})
 ROWS = """
 SELECT 'beat:' || name, EXTRACT(EPOCH FROM now() - at), '' FROM live_heartbeat
 UNION ALL
@@ -181,16 +182,18 @@ def supervised(name: str) -> Check:
     return _alive(state)
 
 
-def with_supervisor(name: str, check: Check) -> str:
-    """The check's detail, and what the supervisor adds about restarts and back-off."""
+def with_supervisor(name: str, check: Check) -> Check:
+    """The check with what the supervisor adds: restarts, and that a process is down although its
+    last heartbeat is young."""
     state = _states().get(name, {})
+    is_down = state.get("state") in DOWN
     words = [check.detail] if check.detail else []
-    if not check.ok and state.get("state") not in {None, "up"}:
+    if is_down:
         words.append(f"{state['state']}, last exit {state.get('last_exit')}")
     restarts = state.get("restarts")
     if isinstance(restarts, int) and restarts > 0:
-        words.append(f"restarted {restarts} times")
-    return "; ".join(words)
+        words.append(f"restarts: {restarts}")
+    return replace(check, ok=check.ok and not is_down, detail="; ".join(words))
 
 
 def _alive(state: dict[str, object]) -> Check:

@@ -78,8 +78,8 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "portal.middleware.RequestContextMiddleware",
-    "portal.metrics.HttpMetricsMiddleware",
     "portal.health.HealthMiddleware",
+    "portal.metrics.HttpMetricsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "portal.middleware.ContentSecurityPolicyMiddleware",
     "apps.api.middleware.ApiMiddleware",

@@ -248,7 +248,18 @@ def test_the_supervisors_words_are_added(everything_up: Path) -> None:
     (everything_up / "live.sock").unlink()
     detail = str(readyz()[1]["live"]["detail"])
     assert "backoff, last exit -9" in detail
-    assert "restarted 4 times" in detail
+    assert "restarts: 4" in detail
+
+
+def test_a_process_that_is_down_is_so_although_its_heartbeat_is_young(everything_up: Path) -> None:
+    alive = {"pid": os.getpid(), "state": "up", "since": time.time()}
+    down = {"pid": None, "state": "backoff", "restarts": 1, "last_exit": 1}
+    states = {"supervisor": alive, "worker": down, "live": {**alive, "restarts": 2}}
+    (everything_up / "supervisor.json").write_text(json.dumps(states))
+    status, found, _word = readyz()
+    assert status == 503
+    assert [name for name, check in found.items() if not check["ok"]] == ["worker"]
+    assert found["live"]["detail"] == "restarts: 2"
 
 
 def test_a_broken_state_file_breaks_nothing_else(everything_up: Path) -> None:
