@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
@@ -57,7 +57,7 @@ class StateCollector(Collector):
         """Left out where the source does not answer, so that silence is not taken for zero."""
         try:
             yield from _from_database()
-        except DatabaseError as error:
+        except Error as error:
             log.warning("metrics_without_database", error=str(error))
         length = queue_length(timeout_s=0.5)
         if length is not None:

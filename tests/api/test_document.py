@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -99,3 +100,11 @@ def test_the_page_runs_no_inline_script() -> None:
     assert not re.search(r"\son\w+=|style=", text)
     assert 'data-document-url="/api/v1/openapi.json"' in text
     assert 'id="scope_missing"' in text
+
+
+def test_the_reference_names_every_call() -> None:
+    root = Path(__file__).resolve().parents[2]
+    text = (root / "docs" / "reference" / "rest.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:GET|POST|PATCH|DELETE) /[\w/{}]+)`", text))
+    told = {name.replace("/api/v1", "") for name, _details in operations()}
+    assert named == told
