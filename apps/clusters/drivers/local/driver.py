@@ -10,6 +10,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from apps.clusters.drivers.base import (
@@ -44,6 +45,7 @@ from apps.clusters.drivers.local.places import (
     checked_name,
     locked,
     read_record,
+    record_names,
     ring,
     write_record,
 )
@@ -66,6 +68,10 @@ class LocalDriver:
         """See `Driver.apply`. Errors: "image_missing" (retryable), "not_isolated", "conflict",
         "path_too_long", "invalid", "launch_failed" (retryable)."""
         places = Places(self.config, spec.uid)
+        with _told():
+            return self._apply(spec, places)
+
+    def _apply(self, spec: WorkloadSpec, places: Places) -> Observation:
         if read_record(places.ended, "ended.json") is not None:
             return look(places)
         places.record.mkdir(mode=0o700, exist_ok=True)
@@ -129,33 +135,35 @@ class LocalDriver:
     def delete(self, ref: WorkloadRef, grace_s: int) -> Observation:
         """See `Driver.delete`. The watcher, or the next `delete`, insists after `grace_s`."""
         places = Places(self.config, ref.uid)
-        if not places.record.is_dir() or is_foreign(places.record):
+        with _told():
+            if places.record.is_dir() and not is_foreign(places.record):
+                request_stop(places, grace_s, reason="")
+                insist(places)
+                if settle(places):
+                    retire(places)
             return look(places)
-        request_stop(places, grace_s, reason="")
-        insist(places)
-        if settle(places):
-            retire(places)
-        return look(places)
 
     def observe(self, ref: WorkloadRef) -> Observation:
         """See `Driver.observe`. Asks a starting server once whether it answers."""
         places = Places(self.config, ref.uid)
-        seen = look(places)
-        if seen.state is RunState.STARTING:
-            spec = read_record(places.record, "spec.json")
-            if spec is not None and is_answering(places, spec):
-                note_ready(places)
+        with _told():
+            seen = look(places)
+            if seen.state is RunState.STARTING:
+                spec = read_record(places.record, "spec.json")
+                if spec is not None and is_answering(places, spec):
+                    note_ready(places)
+                    return look(places)
+            elif seen.state is RunState.EXITED:
+                settle(places)
                 return look(places)
-        elif seen.state is RunState.EXITED:
-            settle(places)
-            return look(places)
-        return seen
+            return seen
 
     def list_owned(self) -> Listing:
         """See `Driver.list_owned`: the records are here, so it is always complete."""
         cursor = str(time.time_ns())
-        names = sorted(os.listdir(self.config.data / "workloads"))
-        seen = [look(Places(self.config, name)) for name in names]
+        with _told():
+            names = sorted(record_names(self.config))
+            seen = [look(Places(self.config, name)) for name in names]
         found = tuple(one for one in seen if one.state is not RunState.ABSENT)
         return Listing(found, complete=True, cursor=cursor)
 
@@ -173,7 +181,8 @@ class LocalDriver:
         """See `Driver.logs`; of a run that has ended too, while its record is kept."""
         places = Places(self.config, ref.uid)
         folder = places.record if places.record.is_dir() else places.ended
-        return read_log(folder / "server.log", since)
+        with _told():
+            return read_log(folder / "server.log", since)
 
     def capacity(self) -> Capacity:
         """See `Driver.capacity`: what this process may use of the machine."""
@@ -189,7 +198,7 @@ class LocalDriver:
         """See `SupportsHomes.delete_home`. Refused ("conflict") while a run uses it, or if it
         belongs to someone else."""
         place = Places(self.config, "none").home(home)
-        for name in os.listdir(self.config.data / "workloads"):
+        for name in record_names(self.config):
             folder = self.config.data / "workloads" / name
             spec, state = read_record(folder, "spec.json"), read_record(folder, "state.json")
             if spec and state and spec["home"] == home and is_shim_alive(state):
@@ -199,7 +208,17 @@ class LocalDriver:
             raise DriverError(
                 f"{place} belongs to user id {found}", retryable=False, code="conflict"
             )
-        remove_home(place)
+        with _told():
+            remove_home(place)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What the machine refuses (a full disk, a record put away meanwhile) may go well later."""
+    try:
+        yield
+    except OSError as error:
+        raise DriverError(f"this machine refuses: {error}", retryable=True) from error
 
 
 def _forget_unstarted(places: Places) -> None:

@@ -24,6 +24,14 @@ WARN_SHARE = 0.9
 
 def look(places: Places) -> Observation:
     """One look at a run, whatever state its record is in."""
+    try:
+        return _look(places)
+    except FileNotFoundError:
+        # Put away while we looked.
+        return _gone(places)
+
+
+def _look(places: Places) -> Observation:
     record = places.record
     spec, state = read_record(record, "spec.json"), read_record(record, "state.json")
     if spec is None or state is None:

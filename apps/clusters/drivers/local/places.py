@@ -40,6 +40,11 @@ def checked_name(name: str) -> str:
     return name
 
 
+def record_names(config: LocalConfig) -> list[str]:
+    """The names of all records; what else may lie there is not ours. Raises OSError."""
+    return [name for name in os.listdir(config.data / "workloads") if _NAME.fullmatch(name)]
+
+
 @dataclass(frozen=True, slots=True)
 class Places:
     """The folders of one workload. Nothing is made here."""

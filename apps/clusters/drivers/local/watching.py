@@ -22,7 +22,13 @@ from apps.clusters.drivers.local.looking import (
     look,
     mark_alive,
 )
-from apps.clusters.drivers.local.places import Places, Record, read_record, write_record
+from apps.clusters.drivers.local.places import (
+    Places,
+    Record,
+    read_record,
+    record_names,
+    write_record,
+)
 from apps.clusters.drivers.local.probing import Probe, publish, readiness_path
 from apps.clusters.drivers.local.processes import open_pidfd
 
@@ -111,7 +117,7 @@ class Watch:
             return
         self._pending = time.time_ns() - rung < _GRANULE_NS
         self._rung_ns = rung
-        names = set(os.listdir(folder))
+        names = set(record_names(self.config))
         for name in names:
             run = self._runs.get(name)
             if run is None:
