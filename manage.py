@@ -26,8 +26,12 @@ def main() -> None:
     load_environment(Path(os.environ.get("DATA") or Path(__file__).parent / "var").expanduser())
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings.dev")
     from django.core.management import execute_from_command_line
+    from django.db import OperationalError
 
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except OperationalError as error:
+        sys.exit(f"The database cannot be reached: {error}\nIs the portal running (make up)?")
 
 
 if __name__ == "__main__":

@@ -63,6 +63,7 @@ def menu(lab: Page, name: str, item: str) -> None:
 def run_everything(lab: Page, url: str) -> None:
     lab.goto(f"{url}lab/tree/{NAME}")
     lab.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=START_MS)
+    expect(lab.get_by_role("button", name="Python 3 | Idle")).to_be_visible(timeout=START_MS)
     menu(lab, "Run", "Run All Cells")
     notebook = lab.locator(".jp-Notebook")
     expect(notebook.get_by_text(re.compile(r"accuracy 0\.9"))).to_be_visible(timeout=RUN_MS)
