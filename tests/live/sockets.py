@@ -8,7 +8,6 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from asgiref.testing import ApplicationCommunicator
 from channels.db import database_sync_to_async
 from django.conf import settings
 from django.test import Client
@@ -51,28 +50,54 @@ def bearer_headers(user: User, *scopes: str) -> Headers:
     return [(b"authorization", f"Bearer {text}".encode())]
 
 
-class Wire(ApplicationCommunicator):
-    """The two ends of an ASGI websocket."""
+class Wire:
+    """The client's end of an ASGI websocket, with the portal at the other."""
 
     def __init__(self, path: str, headers: Headers) -> None:
-        scope = {"type": "websocket", "path": path, "query_string": b"", "headers": headers}
-        super().__init__(application, scope)
+        self.scope = {"type": "websocket", "path": path, "query_string": b"", "headers": headers}
+        self._in: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._out: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
 
     async def connect(self, within_s: float = 10) -> bool:
         """Whether the handshake is taken."""
-        await self.send_input({"type": "websocket.connect"})
+        serve = application(self.scope, self._in.get, self._out.put)
+        self._task = asyncio.ensure_future(serve)
+        await self._in.put({"type": "websocket.connect"})
         answer = await self.receive_output(within_s)
         return bool(answer["type"] == "websocket.accept")
 
     async def send_text(self, text: str) -> None:
-        await self.send_input({"type": "websocket.receive", "text": text})
+        await self._in.put({"type": "websocket.receive", "text": text})
 
     async def send_bytes(self, data: bytes) -> None:
-        await self.send_input({"type": "websocket.receive", "bytes": data})
+        await self._in.put({"type": "websocket.receive", "bytes": data})
+
+    async def receive_output(self, within_s: float) -> dict[str, Any]:
+        """What comes next; the portal's own exception if it ended with one."""
+        assert self._task is not None
+        getting = asyncio.ensure_future(self._out.get())
+        both = [getting, self._task]
+        done, _ = await asyncio.wait(both, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+        if getting in done:
+            return getting.result()
+        getting.cancel()
+        assert self._task in done, f"nothing came within {within_s} s"
+        self._task.result()
+        raise AssertionError("the portal has hung up")
+
+    async def receive_nothing(self, within_s: float) -> bool:
+        """Whether nothing comes for so long."""
+        try:
+            await asyncio.wait_for(self._out.get(), within_s)
+        except TimeoutError:
+            return True
+        return False
 
     async def disconnect(self) -> None:
-        await self.send_input({"type": "websocket.disconnect", "code": 1000})
-        await self.wait(10)
+        assert self._task is not None
+        await self._in.put({"type": "websocket.disconnect", "code": 1000})
+        await asyncio.wait_for(self._task, 10)
 
 
 class Socket:
