@@ -40,6 +40,7 @@ FAST = {
 
 _running: list[subprocess.Popen[bytes]] = []
 _folders: list[Path] = []
+_owner = os.getpid()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -66,6 +67,8 @@ def pytest_unconfigure() -> None:
 
 def stop() -> None:
     """End what this process started and remove its folder. Idempotent."""
+    if os.getpid() != _owner:  # a fork of ours ended: the servers are not its own
+        return
     for process in reversed(_running):
         process.send_signal(signal.SIGINT)
     for process in reversed(_running):
