@@ -8,8 +8,6 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parent.parent
 MAX_FILE_LINES = 350
 MAX_FUNCTION_LINES = 50
@@ -41,51 +39,54 @@ def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
             yield node
 
 
+def length(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    return (node.end_lineno or node.lineno) - node.lineno + 1
+
+
+def parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    names = [each.arg for each in node.args.args + node.args.kwonlyargs]
+    return len([name for name in names if name not in {"self", "cls"}])
+
+
 def test_the_tree_is_seen() -> None:
     assert ROOT / "manage.py" in PYTHON
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_files_stay_small(path: Path) -> None:
-    if path.suffix in {".py", ".html", ".css", ".js"}:
-        lines = len(path.read_text(encoding="utf-8").splitlines())
-        assert lines <= MAX_FILE_LINES, f"{lines} lines: split it by subject"
+def test_files_stay_small() -> None:
+    counted = [path for path in FILES if path.suffix in {".py", ".html", ".css", ".js"}]
+    lines = {name_of(path): len(path.read_text("utf-8").splitlines()) for path in counted}
+    assert not {name: count for name, count in lines.items() if count > MAX_FILE_LINES}
 
 
-@pytest.mark.parametrize("path", PYTHON, ids=name_of)
-def test_functions_stay_small(path: Path) -> None:
+def test_functions_stay_small() -> None:
     long = [
-        f"{node.name} ({(node.end_lineno or 0) - node.lineno + 1} lines)"
+        f"{name_of(path)}:{node.lineno} {node.name} ({length(node)} lines)"
+        for path in PYTHON
         for node in functions(path)
-        if (node.end_lineno or 0) - node.lineno + 1 > MAX_FUNCTION_LINES
+        if length(node) > MAX_FUNCTION_LINES
     ]
     assert not long
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in PYTHON if "tests" not in path.parts], ids=name_of
-)
-def test_functions_take_few_parameters(path: Path) -> None:
+def test_functions_take_few_parameters() -> None:
     greedy = [
-        node.name
+        f"{name_of(path)}:{node.lineno} {node.name}"
+        for path in PYTHON
+        if "tests" not in path.parts
         for node in functions(path)
-        if len([a for a in node.args.args + node.args.kwonlyargs if a.arg not in {"self", "cls"}])
-        > MAX_PARAMETERS
-        and not any("override" in ast.unparse(d) for d in node.decorator_list)
+        if parameters(node) > MAX_PARAMETERS
+        and not any("override" in ast.unparse(each) for each in node.decorator_list)
     ]
     assert not greedy, "past five parameters, use a dataclass"
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_names_say_the_subject(path: Path) -> None:
-    assert path.stem not in VAGUE
-    assert not VAGUE & set(path.relative_to(ROOT).parts[:-1])
+def test_names_say_the_subject() -> None:
+    parts = {name_of(path): {path.stem, *path.relative_to(ROOT).parts[:-1]} for path in FILES}
+    assert not [name for name, words in parts.items() if VAGUE & words]
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_nothing_is_left_open(path: Path) -> None:
-    found = OPEN_ENDS.search(path.read_text(encoding="utf-8"))
-    assert found is None, found
+def test_nothing_is_left_open() -> None:
+    assert not [name_of(path) for path in FILES if OPEN_ENDS.search(path.read_text("utf-8"))]
 
 
 def test_no_vendored_assets() -> None:
