@@ -35,9 +35,10 @@ class Identity:
         """True while this very process runs; a zombie counts as ended."""
         return started_at(self.pid) == self.started
 
-    def is_present(self) -> bool:
-        """True if its number names any process, a zombie or a stranger's included."""
-        return bool(stat_fields(self.pid))
+    def is_over(self) -> bool:
+        """True if it has ended and nobody else has its number: there may be a zombie of it."""
+        fields = stat_fields(self.pid)
+        return not fields or (fields[0] in "ZX" and start_of(fields) == self.started)
 
     def send(self, number: int) -> None:
         """Send a signal to this very process, or do nothing if it is gone."""
@@ -79,6 +80,10 @@ def started_at(pid: int) -> str | None:
     fields = stat_fields(pid)
     if not fields or fields[0] in "ZX":
         return None
+    return start_of(fields)
+
+
+def start_of(fields: Sequence[str]) -> str:
     return f"{boot_id()}:{fields[19]}"
 
 

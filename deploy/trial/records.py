@@ -111,7 +111,7 @@ def end_leftovers(layout: Layout) -> list[str]:
         end([database], signal.SIGINT, LEFTOVER_GRACE_S * 2)
         left["postgres"] = database
     # Whoever has lost their leader ends at once: there is nobody left to answer to.
-    gone = {name: dead for name, dead in written(layout).items() if not dead.is_present()}
+    gone = {name: dead for name, dead in written(layout).items() if dead.is_over()}
     orphans = orphans_of({dead.pid for dead in gone.values()}, (CHECKOUT, layout.data))
     end(orphans, signal.SIGKILL, LEFTOVER_GRACE_S)
     return sorted(left) + [f"pid {orphan.pid}" for orphan in orphans]

@@ -201,7 +201,7 @@ def launched(stack: Stack) -> Path:
     with api:
         body = {"image": "python", "ide": "jupyterlab", "size": "small"}
         answer = api.post("/workspaces", json=body)
-        assert answer.status_code == 202, answer.text
+        assert answer.status_code == 202, answer.text + stack.log("web.log")
         path = f"/workspaces/{answer.json()['uid']}"
         eventually(lambda: api.get(path).json()["phase"] == "ready", "workspace ready", 90)
     (record,) = (stack.data / "workloads").glob("*/state.json")
