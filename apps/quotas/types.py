@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -60,11 +59,3 @@ class Cost:
 
     amount: Decimal
     currency: str
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A stretch of time in which resources were held; `ended_at` None: still."""
-
-    started_at: dt.datetime
-    ended_at: dt.datetime | None
