@@ -104,6 +104,6 @@ def read_environment() -> Environment:
             for problem in error.errors(include_input=False)
         ]
         raise SystemExit(
-            "The settings are not complete. Set these (or NAME_FILE, a file that holds the value):\n"
+            "The settings are not complete. Set these (or NAME_FILE, a file with the value):\n"
             + "\n".join(lines)
         ) from None
