@@ -20,7 +20,8 @@ from apps.gate.question import Question
 from apps.gate.table import Route
 
 STATE_LIFETIME_S = 900
-_MAX_NEXT = 2000
+# Longer ones, marked and signed, would not fit where the portal and gate take them back.
+_MAX_NEXT = 1900
 _HTML = "text/html; charset=utf-8"
 _PROBLEM = "application/problem+json"
 
@@ -164,7 +165,8 @@ class Answers:
         uid = question.facts.workspace
         state, cookie = self._state(question)
         base = self._addresses.base_path(uid)
-        wanted = question.uri if len(question.uri) <= _MAX_NEXT else base
+        fits = len(question.uri) <= _MAX_NEXT and question.uri.isascii()
+        wanted = question.uri if fits else base
         rest = wanted[len(base) :] if wanted.startswith(base) else ""
         marked = f"{base}_gate/from/{state_digest(state)}/{rest}"
         return self.redirect(

@@ -148,6 +148,10 @@ def _values(settings: NginxSettings, addresses: Addresses) -> dict[str, str]:
         "PATH_BEFORE": re.escape(before) if before else "(?!)",
         "PATH_FOR_NGINX": before,
         "GUARD": "" if addresses.by_host else 'if ($is_plain_path = "") {\n    return 400;\n}',
+        # Where the portal is on the same origin, no script of a workspace may serve its paths.
+        "SHARED_ORIGIN_RULES": ""
+        if addresses.by_host
+        else "proxy_hide_header Service-Worker-Allowed;",
         "COOKIE_MAPS": _cookie_maps(addresses),
         "SET_COOKIES": _lines(
             f"add_header Set-Cookie $set_cookie_{number} always;"

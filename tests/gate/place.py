@@ -28,6 +28,7 @@ from apps.gate.addresses import Addresses
 from apps.gate.tickets import Grant, grant_ticket, session_digest
 from deploy.nginx.render import NginxSettings, folders, render
 from deploy.trial.nginx import binary as nginx_binary
+from tests.gate.loopback import Loopback, free_port
 from tests.gate.servers import DatabaseWire, Portal, Server, Workspace, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -282,7 +283,7 @@ class Place:
 
     def client(self, **headers: str) -> httpx.Client:
         """A browser-like client: cookie jar, no redirects unless asked, any name is this nginx."""
-        client = httpx.Client(transport=_Loopback(self.port), headers=headers, timeout=15)
+        client = httpx.Client(transport=Loopback(self.port), headers=headers, timeout=15)
         self._stack.callback(client.close)
         return client
 
@@ -293,7 +294,7 @@ class Place:
     def request(self, method: str, home: Home, path: str = "", **headers: str) -> httpx.Response:
         """Any method below the workspace's URL."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        with httpx.Client(transport=_Loopback(self.port), timeout=15) as client:
+        with httpx.Client(transport=Loopback(self.port), timeout=15) as client:
             return client.request(method, self.addresses.url(home.uid) + path, headers=named)
 
     @contextlib.contextmanager
@@ -324,35 +325,3 @@ class Place:
                 while chunk := connection.recv(65536):
                     answer += chunk
             return answer
-
-
-class _Loopback(httpx.BaseTransport):
-    """Sends every request to nginx on loopback, whatever name it is for."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._inner = httpx.HTTPTransport()
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        url = request.url.copy_with(host="127.0.0.1", port=self._port)
-        return self._inner.handle_request(
-            httpx.Request(
-                request.method,
-                url,
-                headers=request.headers,
-                stream=request.stream,
-                extensions={**request.extensions, "target": request.url.raw_path},
-            )
-        )
-
-    def close(self) -> None:
-        self._inner.close()
-
-
-def free_port() -> int:
-    """A loopback port that is free now, below the range of outgoing connections."""
-    while True:
-        port = 20000 + secrets.randbelow(12000)
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                return port

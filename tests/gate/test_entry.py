@@ -40,6 +40,12 @@ def test_first_entry_leads_through_the_portal_and_back_to_where_one_wanted(place
     assert again.json()["label"] == home.uid
 
 
+@pytest.mark.parametrize("path", ["x" * 1850, "x" * 1950, "x?" + "%22" * 600, "\xe9" * 400])
+def test_no_path_is_too_long_to_come_in(place: Place, path: str) -> None:
+    _, answer = enter(place, place.home(), path)
+    assert answer.status_code == 200
+
+
 def test_the_grant_is_a_closed_cookie_of_this_workspace_alone(place: Place) -> None:
     home = place.home()
     client, _ = enter(place, home)

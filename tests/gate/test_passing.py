@@ -154,7 +154,6 @@ def test_several_cookies_are_set_as_they_were(by_host: Place) -> None:
     [
         "x-accel-redirect",
         "clear-site-data",
-        "service-worker-allowed",
         "strict-transport-security",
         "alt-svc",
         "nel",
@@ -167,6 +166,14 @@ def test_headers_that_speak_for_the_site_are_dropped(place: Place, header: str) 
     assert answer.status_code == 200
     assert answer.json()["label"] == home.uid
     assert header not in answer.headers
+
+
+@pytest.mark.attack
+def test_no_workspace_can_serve_the_portals_paths(by_path: Place, by_host: Place) -> None:
+    for place, expected in ((by_path, None), (by_host, "/")):
+        home = place.home()
+        answer = place.get(home, "say?service-worker-allowed=/", cookie=place.cookie(home))
+        assert answer.headers.get("service-worker-allowed") == expected
 
 
 def test_large_uploads_stream_through(place: Place) -> None:
