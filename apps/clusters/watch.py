@@ -110,6 +110,8 @@ class Watcher:
                 cursor = None
             except DriverError as error:
                 metrics.EVENTS.labels(self.name, "error").inc()
+                # Who knows what it is when it is back: look at all of it, as soon as one may.
+                self._list_now = True
                 self._complain(term, error.message)
                 self._rest("cluster_away", error)
             except DatabaseError as error:
