@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import TypedDict
 
 from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist
@@ -31,6 +32,42 @@ class Context:
     prices: Mapping[int, Price]
     costs: Mapping[str, Cost]
     now: dt.datetime
+
+
+class Chosen(TypedDict):
+    """The part of a view that follows from what was chosen."""
+
+    image: str
+    image_name: str
+    image_version: str
+    python_version: str
+    ide: str
+    ide_name: str
+    size: str
+    size_name: str
+    cpu: float
+    memory_mib: int
+    disk_gib: int
+    gpus: int
+    gpu_tier: str
+    price_per_hour: Decimal
+    currency: str
+
+
+class Running(TypedDict):
+    """The part of a view that follows from the newest run."""
+
+    phase: str
+    reason: str
+    told: Told
+    told_hint: Told
+    ready_at: dt.datetime | None
+    ready_s: float | None
+    used: Used
+    progress: int | None
+    run_uid: str
+    is_busy: bool | None
+    log_tail: str
 
 
 def describe(workspaces: Sequence[Workspace]) -> list[WorkspaceView]:
@@ -94,12 +131,8 @@ def is_isolated(cluster: Cluster) -> bool:
 
 
 def _view(row: Workspace, context: Context) -> WorkspaceView:
-    run = row.current
     facts = facts_of(row)
-    price = context.prices.get(row.size_id)
     cost = context.costs.get(row.uid)
-    heard = activity_of(run) if run and not run.is_final else None
-    currency = price.currency if price else settings.CURRENCY
     return WorkspaceView(
         uid=row.uid,
         name=row.name,
@@ -107,13 +140,25 @@ def _view(row: Workspace, context: Context) -> WorkspaceView:
         owner_uid=row.owner.uid,
         owner_username=row.owner.username,
         owner_name=row.owner.name,
-        phase=row.phase,
         phase_since=row.phase_since or row.created_at,
-        reason=run.reason if run else "",
-        told=Told(run.message, values_of(run)) if run else Told(""),
-        told_hint=Told(run.hint, values_of(run)) if run else Told(""),
         activity=None,
         url=workspace_url(row.uid, settings.WORKSPACE_URL_TEMPLATE),
+        created_at=row.created_at,
+        idle_stop_at=idle_stop_at(facts, rules(), context.now),
+        ends_at=ends_at(facts, rules()),
+        cost_amount=cost.amount if cost else Decimal(0),
+        cost_currency=cost.currency if cost else settings.CURRENCY,
+        is_isolated=is_isolated(row.cluster),
+        is_simulated=_is_simulated(row),
+        deleted_at=row.deleted_at,
+        purge_after=row.purge_after,
+        **_chosen(row, context.prices.get(row.size_id)),
+        **_running(row),
+    )
+
+
+def _chosen(row: Workspace, price: Price | None) -> Chosen:
+    return Chosen(
         image=row.image.slug,
         image_name=row.image.name,
         image_version=f"{row.image.framework} {row.image.framework_version}".strip(),
@@ -128,23 +173,26 @@ def _view(row: Workspace, context: Context) -> WorkspaceView:
         gpus=row.size.gpus,
         gpu_tier=row.size.gpu_tier,
         price_per_hour=price.per_hour if price else Decimal(0),
-        currency=currency,
-        created_at=row.created_at,
+        currency=price.currency if price else settings.CURRENCY,
+    )
+
+
+def _running(row: Workspace) -> Running:
+    run = row.current
+    heard = activity_of(run) if run and not run.is_final else None
+    is_pulling = row.phase == Phase.PULLING
+    return Running(
+        phase=row.phase,
+        reason=run.reason if run else "",
+        told=Told(run.message, values_of(run)) if run else Told(""),
+        told_hint=Told(run.hint, values_of(run)) if run else Told(""),
         ready_at=run.ready_at if run else None,
         ready_s=_ready_s(run),
-        idle_stop_at=idle_stop_at(facts, rules(), context.now),
-        ends_at=ends_at(facts, rules()),
         used=Used(heard.cpu, heard.memory_mib, heard.disk_gib) if heard else Used(),
-        cost_amount=cost.amount if cost else Decimal(0),
-        cost_currency=cost.currency if cost else currency,
-        progress=round(run.image_progress * 100) if run and run.phase == Phase.PULLING else None,
+        progress=round(run.image_progress * 100) if run and is_pulling else None,
         run_uid=run.uid if run else "",
         is_busy=heard.busy if heard else None,
-        is_isolated=is_isolated(row.cluster),
-        is_simulated=_is_simulated(row),
         log_tail=run.observed_message if run and run.phase == Phase.FAILED else "",
-        deleted_at=row.deleted_at,
-        purge_after=row.purge_after,
     )
 
 

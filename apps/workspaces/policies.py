@@ -41,7 +41,7 @@ class Viewer:
 
 ALLOWED: dict[Relation, frozenset[Action]] = {
     Relation.OWNER: frozenset(Action),
-    Relation.ADMIN: frozenset({Action.SEE, Action.LOGS, Action.STOP}),
+    Relation.ADMIN: frozenset({Action.SEE, Action.LOGS, Action.STOP, Action.RESTORE}),
     Relation.LEAD: frozenset({Action.SEE}),
     Relation.STRANGER: frozenset(),
 }

@@ -48,6 +48,14 @@ def get_workspace_for(
     return workspace
 
 
+def get_deleted_workspace(uid: str) -> Workspace:
+    """The deleted workspace with this uid, for the portal itself; raises NotFound."""
+    workspace = _complete().filter(uid=uid, deleted_at__isnull=False).first()
+    if workspace is None:
+        raise _not_found()
+    return workspace
+
+
 def relation_of(actor: User, workspace: Workspace) -> Relation:
     """What `actor` is to the workspace; a query only where groups decide."""
     is_other = actor.pk != workspace.owner_id and not actor.is_admin

@@ -16,6 +16,7 @@ STOP_ASKED = gettext_noop("%(who)s asked it to stop.")
 STOPPED_AT_END = gettext_noop("Stopping: its longest running time is over.")
 STOPPED_AT_END_HINT = gettext_noop("Everything in its home is kept. Start it again to go on.")
 STOPPED_IDLE = gettext_noop("Stopping: nobody has used it for a while.")
+STOPPED_DISABLED = gettext_noop("Stopping: its owner's account is disabled.")
 RENAMED = gettext_noop("Renamed from %(before)s to %(name)s.")
 CHANGED = gettext_noop("Changed to %(image)s, %(app)s and size %(size)s.")
 EXTENDED = gettext_noop("Kept running for %(hours)s more hours even if idle.")
@@ -46,6 +47,7 @@ class Line:
 
 OVERDUE = {
     "max_lifetime": Line("stop", STOPPED_AT_END, reason="max_lifetime", hint=STOPPED_AT_END_HINT),
+    "disabled": Line("stop", STOPPED_DISABLED, reason="disabled"),
     "idle": Line("stop", STOPPED_IDLE, reason="idle", hint=STOPPED_AT_END_HINT),
 }
 

@@ -14,10 +14,15 @@ from django.test import Client
 
 from apps.accounts.models import User
 from apps.accounts.services.tokens import TokenRequest, create_token
+from apps.workspaces.models import Workspace
 from portal.asgi import application
 
 T = TypeVar("T")
 Headers = list[tuple[bytes, bytes]]
+
+
+def topic_of(workspace: Workspace) -> str:
+    return f"workspace:{workspace.uid}"
 
 
 async def on_thread(work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
@@ -142,6 +147,9 @@ class Socket:
         """Ask for topics; the first state that comes."""
         await self.send(subscribe=list(topics), **more)
         return await self.until(lambda frame: "version" in frame)
+
+
+Open = Callable[[Headers], Awaitable[Socket]]
 
 
 async def eventually(

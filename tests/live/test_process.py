@@ -19,19 +19,11 @@ from websockets.exceptions import ConnectionClosed
 
 from apps.accounts.models import User
 from apps.accounts.services.people import disable
-from apps.clusters.models import Cluster
 from apps.live import services
 from apps.workspaces.models import Workspace
 from apps.workspaces.services import rename
 from tests.live.process import LiveProcess, read_until
 from tests.live.sockets import Headers, bearer_headers, on_thread
-from tests.workspaces.lab import launch, make_ready
-
-
-@pytest.fixture
-def workspace(lab: Cluster, owner: User, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    monkeypatch.setattr("apps.clusters.hints.send", lambda *args, **more: True)
-    return make_ready(launch(owner))
 
 
 @pytest.fixture
@@ -47,6 +39,7 @@ def live(workspace: Workspace, settings: Settings) -> Iterator[LiveProcess]:
     process.start()
     yield process
     process.stop()
+    print(process.log())  # pytest shows it where a test failed
     services._outage.until = 0
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -67,7 +60,7 @@ class Reader:
         await self.client.send(json.dumps({"subscribe": [self.topic], "as": "data"}))
         await self.until(lambda frame: True)
 
-    async def until(self, condition: Any, within_s: float = 10) -> dict[str, Any]:
+    async def until(self, condition: Any, within_s: float = 30) -> dict[str, Any]:
         def is_it(frame: dict[str, Any]) -> bool:
             if "version" not in frame:
                 return False

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
@@ -103,6 +105,18 @@ def test_within_the_grace_period_it_comes_back(lab: Cluster, owner: User) -> Non
     services.restore_deleted(owner, uid=workspace.uid)
     make_over(workspace)
     assert services.start(owner, uid=workspace.uid).name == workspace.name
+
+
+def test_an_admin_brings_it_back_from_the_command_line(
+    lab: Cluster, owner: User, admin: User, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workspace = make_ready(launch(owner))
+    services.delete(owner, uid=workspace.uid)
+    call_command("restore_workspace", workspace.uid)
+    assert capsys.readouterr().out.strip() == workspace.name
+    with pytest.raises(CommandError) as refusal:
+        call_command("restore_workspace", workspace.uid)
+    assert refusal.value.returncode == 2
 
 
 def past_grace(workspace: Workspace) -> None:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
+from django.utils import timezone
 
 from apps.accounts.models import ApiToken, AuditRow, User
-from apps.catalog.models import EnvironmentBuild, Image
+from apps.catalog.models import BuildState, EnvironmentBuild, Image
 from apps.clusters.models import Cluster, Phase, Workload
-from apps.live.errors import DomainError, Forbidden, QuotaExceeded
+from apps.live.errors import Conflict, DomainError, Forbidden, QuotaExceeded
 from apps.live.uids import new_uid
 from apps.quotas.models import Reservation, UsageInterval
 from apps.workspaces import services
 from apps.workspaces.models import Workspace
 from apps.workspaces.types import LaunchRequest
-from tests.cast import mark_built
+from tests.cast import DIGEST, mark_built
 from tests.workspaces.lab import REQUEST, again, launch, lines_of, run_of, work_off
 
 
@@ -68,6 +70,25 @@ def test_an_image_that_is_not_there_is_asked_for_and_the_run_waits(
 
     assert workspace.phase == Phase.PULLING
     assert EnvironmentBuild.objects.get().requested_at is not None
+
+
+def test_an_image_that_cannot_be_had_is_refused(lab: Cluster, owner: User) -> None:
+    later = timezone.now() + dt.timedelta(minutes=5)
+    EnvironmentBuild.objects.update(state=BuildState.FAILED, next_try_at=later)
+    with pytest.raises(Conflict) as refusal:
+        launch(owner)
+    assert refusal.value.code == "image_failed"
+    assert not Workspace.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_image_that_a_cluster_lacks_is_built_again(lab: Cluster, owner: User) -> None:
+    from apps.clusters.hooks import image_missing
+
+    with transaction.atomic():
+        image_missing(DIGEST)
+    build = EnvironmentBuild.objects.get()
+    assert (build.state, build.requested_at is not None) == (BuildState.PULLING, True)
 
 
 def test_a_run_goes_on_when_its_image_is_there(lab: Cluster, image: Image, owner: User) -> None:

@@ -199,6 +199,13 @@ def test_a_run_past_its_lifetime_is_stopped(lab: Cluster, owner: User, settings:
     assert "stop" in lines_of(old)
 
 
+def test_runs_of_who_is_disabled_are_stopped(lab: Cluster, owner: User) -> None:
+    workspace = launch(owner)
+    User.objects.filter(pk=owner.pk).update(is_active=False)
+    assert services.end_overdue() == 1
+    assert run_of(workspace).stop_reason == "disabled"
+
+
 def test_an_idle_run_is_stopped(lab: Cluster, owner: User, settings: Settings) -> None:
     settings.IDLE_STOP_S = 600
     workspace = make_ready(launch(owner))

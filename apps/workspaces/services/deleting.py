@@ -22,6 +22,7 @@ from apps.quotas.services import release
 from apps.workspaces import timeline
 from apps.workspaces.models import Workspace
 from apps.workspaces.policies import Action
+from apps.workspaces.selectors import get_deleted_workspace, get_workspace_for
 from apps.workspaces.services import runs
 from apps.workspaces.spec import owner_spec
 
@@ -49,10 +50,15 @@ def delete(actor: User, *, uid: str) -> Workspace:
 
 
 @transaction.atomic
-def restore_deleted(actor: User, *, uid: str) -> Workspace:
-    """Bring a deleted workspace back, stopped, with its home. Raises Gone once its home is being
-    removed."""
-    workspace = runs.get_locked_for(actor, uid, Action.RESTORE, deleted=True)
+def restore_deleted(actor: User | None, *, uid: str) -> Workspace:
+    """Bring a deleted workspace back, stopped, with its home; `actor` None: from the command line.
+    Raises NotFound, and Gone once its home is being removed."""
+    found = (
+        get_workspace_for(actor, uid, Action.RESTORE, deleted=True)
+        if actor
+        else get_deleted_workspace(uid)
+    )
+    workspace = runs.lock(found)
     if workspace.purge_started_at is not None:
         raise Gone(_("Its home has been removed, so it cannot be brought back."))
     workspace.deleted_at = workspace.purge_after = None

@@ -7,12 +7,14 @@ import datetime as dt
 import structlog
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.audit import Act, Target, record
 from apps.accounts.models import User
-from apps.clusters.models import Desired, Phase
+from apps.catalog.models import Activity
+from apps.clusters.models import FINAL, Desired, Phase
 from apps.clusters.services import request_stop
 from apps.live.errors import Conflict, DomainError, WrongPhase
 from apps.workspaces import timeline
@@ -120,34 +122,41 @@ def _extended_until(workspace: Workspace, hours: int) -> dt.datetime:
 
 
 def end_overdue() -> int:
-    """Have every run end whose lifetime is over or that is idle; returns how many. Each in a
-    transaction of its own that looks again, so sweeps may overlap."""
+    """Have every run end whose lifetime is over, that is idle, or whose owner is disabled; returns
+    how many. Each in a transaction of its own that looks again, so sweeps may overlap."""
     now = timezone.now()
     live = Workspace.objects.filter(
-        current__isnull=False,
-        current__desired=Desired.RUNNING,
-        current__observed_started_at__isnull=False,
-    ).exclude(current__phase__in=(Phase.STOPPED, Phase.FAILED))
+        current__isnull=False, current__desired=Desired.RUNNING
+    ).exclude(current__phase__in=FINAL)
+    disabled = live.filter(owner__is_active=False)
     old = live.filter(
         current__observed_started_at__lte=now - dt.timedelta(seconds=settings.MAX_LIFETIME_S)
     )
+    idle_since = now - dt.timedelta(seconds=settings.IDLE_STOP_S)
     quiet = live.filter(
+        Q(current__activity__last_activity_at=None)
+        | Q(current__activity__last_activity_at__lte=idle_since),
+        Q(extended_until=None) | Q(extended_until__lte=now),
         current__phase=Phase.READY,
         current__activity__busy=False,
         current__activity__at__gte=now - SILENT_AFTER,
-        current__ready_at__lte=now - dt.timedelta(seconds=settings.IDLE_STOP_S),
-    )
-    keys = set(old.values_list("pk", flat=True)[:SWEEP])
-    if settings.IDLE_STOP_S:
-        keys |= set(quiet.values_list("pk", flat=True)[:SWEEP])
+        current__ready_at__lte=idle_since,
+    ).exclude(app__activity=Activity.NONE)
+    due = [disabled, old, quiet] if settings.IDLE_STOP_S else [disabled, old]
+    keys = {key for rows in due for key in rows.values_list("pk", flat=True)[:SWEEP]}
     return sum(_end_if_due(key) for key in sorted(keys))
 
 
 @transaction.atomic
 def _end_if_due(key: int) -> bool:
-    workspace = runs.lock(Workspace.objects.get(pk=key))
+    try:
+        workspace = runs.lock(Workspace.objects.get(pk=key))
+    except Conflict:
+        return False
     run = workspace.current
     reason = stop_reason(facts_of(workspace), rules(), timezone.now())
+    if not workspace.owner.is_active:
+        reason = "disabled"
     if not reason or run is None or run.is_final or run.desired == Desired.STOPPED:
         return False
     timeline.write(workspace, timeline.OVERDUE[reason], run=run)

@@ -32,10 +32,6 @@ from apps.workspaces.selectors import get_workspace_for
 from apps.workspaces.spec import Ingredients, build_spec
 
 SLUG = re.compile(r"[A-Za-z0-9_-]{1,63}")
-IMAGE_STATES = {
-    BuildState.YES: ImageState.READY,
-    BuildState.FAILED: ImageState.FAILED,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +86,17 @@ def _choose_image(
 
 def ensure_image(actor: User, version: ImageVersion) -> ImageState:
     """Whether the environment of `version` is there; else it is asked for, and its row is locked
-    so that the end of its building cannot be missed."""
+    so that the end of its building cannot be missed. Raises Conflict where it cannot be had now."""
     build = build_of(version)
     if build is None or build.state != BuildState.YES:
         build = request_build(actor, version=version)
-    return IMAGE_STATES.get(BuildState(build.state), ImageState.PULLING)
+    if build.state == BuildState.FAILED:
+        raise Conflict(
+            _("This image could not be prepared a moment ago."),
+            hint=_("Choose another image, ask an admin, or try again in ten minutes."),
+            code="image_failed",
+        )
+    return ImageState.READY if build.state == BuildState.YES else ImageState.PULLING
 
 
 def running_amounts(size: Size) -> dict[str, int]:
