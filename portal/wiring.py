@@ -25,7 +25,7 @@ from apps.live.errors import NotFound
 from apps.quotas.services import close_intervals, open_interval, release
 from apps.quotas.types import Billing
 from apps.workspaces.models import Workspace
-from apps.workspaces.services import workload_changed
+from apps.workspaces.services import activity_reported, workload_changed
 from apps.workspaces.topics import me_topic, workspace_topic
 from apps.workspaces.types import WorkspaceView
 from portal.metrics import observe_launch
@@ -42,6 +42,7 @@ def connect() -> None:
     """Called once at boot."""
     cluster_hooks.followers += [follow_workload, keep_last_words, observe_launch]
     cluster_hooks.image_followers.append(follow_missing_image)
+    cluster_hooks.activity_followers.append(activity_reported)
     catalog_hooks.followers.append(follow_build)
     topics.register(workspace_topic(workspace_data))
     topics.register(me_topic(me_data))

@@ -24,12 +24,19 @@ Follower = Callable[[WorkloadChange], None]
 followers: list[Follower] = []
 ImageFollower = Callable[[str], None]
 image_followers: list[ImageFollower] = []
+activity_followers: list[Callable[[Workload], None]] = []
 
 
 def workload_changed(change: WorkloadChange) -> None:
     """Tell every follower, in the order in which they were registered."""
     for follower in followers:
         follower(change)
+
+
+def activity_reported(workload: Workload) -> None:
+    """Tell every activity follower that the agent of a run said what it does now."""
+    for follower in activity_followers:
+        follower(workload)
 
 
 def image_missing(digest: str) -> None:

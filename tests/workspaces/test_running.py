@@ -9,6 +9,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from apps.accounts.models import ApiToken, AuditRow, User
+from apps.clusters.agent.reports import Report, write_report
 from apps.clusters.drivers.base import RunState
 from apps.clusters.models import Cluster, Desired, Phase, Workload, WorkloadActivity
 from apps.live.errors import DomainError, Forbidden, NotFound, QuotaExceeded, WrongPhase
@@ -197,6 +198,15 @@ def test_a_run_past_its_lifetime_is_stopped(lab: Cluster, owner: User, settings:
     assert run_of(old).stop_reason == "max_lifetime"
     assert run_of(young).desired == Desired.RUNNING
     assert "stop" in lines_of(old)
+
+
+def test_what_an_agent_says_is_shown(lab: Cluster, owner: User, words: list[str]) -> None:
+    workspace = make_ready(launch(owner))
+    report = Report(at=timezone.now(), busy=True, cpu=0.5, memory_mib=300)
+    assert write_report(run_of(workspace).uid, report)
+    view = describe_one(workspace)
+    assert view.version == workspace.version + 1
+    assert (view.used.cpu, view.used.memory_mib, view.is_busy) == (0.5, 300, True)
 
 
 def test_runs_of_who_is_disabled_are_stopped(lab: Cluster, owner: User) -> None:

@@ -11,6 +11,7 @@ from django.db.models.functions import Coalesce, Greatest
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from apps.clusters.clock import database_now
+from apps.clusters.hooks import activity_reported
 from apps.clusters.models import Workload, WorkloadActivity
 
 MAX_BODY = 64 * 1024
@@ -75,6 +76,7 @@ def write_report(workload_uid: str, report: Report) -> bool:
     WorkloadActivity.objects.update_or_create(
         workload=workload, defaults=told, create_defaults=created
     )
+    activity_reported(workload)
     return True
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from apps.accounts.services.people import touch
 from apps.clusters.hooks import WorkloadChange
 from apps.clusters.models import FINAL, Phase, Workload
 from apps.clusters.reasons import values_of
+from apps.live.services import announce
 from apps.workspaces import timeline
 from apps.workspaces.models import Workspace, WorkspaceEvent
 from apps.workspaces.services import runs
@@ -30,6 +33,15 @@ def workload_changed(change: WorkloadChange) -> Workspace | None:
     Workspace.objects.filter(pk=workspace.pk).update(**fields)
     runs.publish(workspace, raises_version=False)
     return workspace
+
+
+@transaction.atomic
+def activity_reported(run: Workload) -> None:
+    """The agent of a run said what it does: what is used, and when it would be idle, is shown."""
+    rows = Workspace.objects.filter(uid=run.subject_uid)
+    if rows.update(version=F("version") + 1):
+        touch(run.owner_id)
+        announce(f"workspace:{run.subject_uid}")
 
 
 def _write_line(workspace: Workspace, change: WorkloadChange) -> None:
