@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 from tests.bench import ours, peers
-from tests.bench.stats import Round, added_ratio, bootstrap, percentile
+from tests.bench.stats import Round, added, added_ratio, bootstrap, percentile
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LOCK = ROOT / "deploy" / "images" / "python" / "requirements.lock"
@@ -64,11 +64,8 @@ def report(rounds: list[Round]) -> dict[str, object]:
     for share in (0.5, 0.95):
         label = f"p{int(share * 100)}"
         for name in ("ours", "peer"):
-            added = bootstrap(
-                rounds,
-                lambda rows, n=name, s=share: percentile([getattr(r, n) - r.bare for r in rows], s),
-            )
-            figures[f"{name}_added_{label}"] = [added.value, added.low, added.high]
+            seconds = bootstrap(rounds, added(name, share))
+            figures[f"{name}_added_{label}"] = [seconds.value, seconds.low, seconds.high]
         ratio = bootstrap(rounds, added_ratio(share))
         figures[f"added_ratio_{label}"] = [ratio.value, ratio.low, ratio.high]
     return figures

@@ -54,8 +54,15 @@ def added_ratio(share: float) -> Callable[[Sequence[Round]], float]:
     """Percentile `share` of what we add to a bare server, over the same of what the peer adds."""
 
     def figure(rounds: Sequence[Round]) -> float:
-        ours = percentile([r.ours - r.bare for r in rounds], share)
-        peer = percentile([r.peer - r.bare for r in rounds], share)
-        return ours / peer
+        return added("ours", share)(rounds) / added("peer", share)(rounds)
+
+    return figure
+
+
+def added(way: str, share: float) -> Callable[[Sequence[Round]], float]:
+    """Percentile `share` of what `way` ("ours" or "peer") adds to a bare server, in seconds."""
+
+    def figure(rounds: Sequence[Round]) -> float:
+        return percentile([getattr(r, way) - r.bare for r in rounds], share)
 
     return figure

@@ -33,4 +33,4 @@ def digits() -> str:
     """The notebook as it would lie on disk, without outputs."""
     cells = [new_markdown_cell("# Digits"), *map(new_code_cell, (TRAIN, DRAW, ADD, USE))]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    return nbformat.writes(new_notebook(cells=cells, metadata={"kernelspec": kernel}))
+    return str(nbformat.writes(new_notebook(cells=cells, metadata={"kernelspec": kernel})))
