@@ -21,7 +21,12 @@ from apps.clusters.models import (
 from apps.clusters.reasons import REASONS
 
 FATAL = frozenset({"out_of_memory", "command_failed", "killed", "lost", "never_ready"})
-REFUSALS = frozenset({"not_isolated", "conflict", "worker_lost"})
+REFUSALS = {
+    "not_isolated": "not_isolated",
+    "conflict": "conflict",
+    "worker_lost": "worker_lost",
+    "image_missing": "image_failed",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +105,7 @@ def _target(facts: Facts) -> Outcome:
     if facts.observed == Observed.ABSENT and facts.is_applied:
         return _say(Phase.FAILED, "lost")
     if facts.gave_up:
-        known = facts.error_code in REFUSALS
-        return _say(Phase.FAILED, facts.error_code if known else "cluster_error")
+        return _say(Phase.FAILED, REFUSALS.get(facts.error_code, "cluster_error"))
     return _of_run(facts)
 
 

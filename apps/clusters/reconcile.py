@@ -32,6 +32,7 @@ FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
 STOP_LOOK_S = 1.0
 IMAGE_LOOK_S = 20.0
+MISSING = "image_missing"
 FIELDS = (
     "applied_generation",
     "tries",
@@ -171,13 +172,14 @@ def _settle_late(row: Workload, answer: Answer, now: dt.datetime) -> None:
 
 
 def _take_answer(row: Workload, answer: Answer, now: dt.datetime) -> None:
+    last_code = row.error_code
     if not row.is_final:
         # The words of what has failed may quote the error.
         row.last_error = row.error_code = ""
     row.next_try_at = None
     if answer.step is Step.GIVE_UP:
         row.gave_up = True
-        row.error_code = "worker_lost"
+        row.error_code = "worker_lost" if last_code != MISSING else MISSING
     elif answer.step is Step.APPLY:
         row.tries = 0
         row.applied_generation = row.generation
@@ -202,7 +204,7 @@ def _take_error(row: Workload, error: DriverError, now: dt.datetime) -> None:
             return
         row.next_try_at = now + dt.timedelta(seconds=back_off_s(row.tries))
         return
-    if error.code == "image_missing":
+    if error.code == MISSING:
         _wait_for_image(row, now)
     elif error.retryable and row.tries < MAX_TRIES:
         row.next_try_at = now + dt.timedelta(seconds=back_off_s(row.tries))
@@ -217,11 +219,13 @@ def _take_error(row: Workload, error: DriverError, now: dt.datetime) -> None:
 
 def _wait_for_image(row: Workload, now: dt.datetime) -> None:
     """The image is not there (yet, or any more). Whoever prepares images is told; the driver is
-    asked again now and then, so that a lost word does not leave the run waiting."""
-    row.tries = 0
-    row.last_error = row.error_code = ""
+    asked again now and then, so that a lost word does not leave the run waiting. Only being told
+    that it is there when it is not counts as a try."""
+    row.last_error = ""
     row.next_try_at = now + dt.timedelta(seconds=IMAGE_LOOK_S)
-    if row.image_state == ImageState.READY:
+    if row.image_state != ImageState.READY:
+        row.tries = max(0, row.tries - 1)
+    else:
         row.image_state = ImageState.PULLING
         row.image_progress = 0
         image_missing(row.image_digest)

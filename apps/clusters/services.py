@@ -143,10 +143,8 @@ def _take_image(row: Workload, state: str, progress: float, message: str) -> boo
     fields = ["image_state", "image_progress"]
     now = database_now()
     if state == ImageState.READY:
-        row.tries = 0
-        row.last_error = row.error_code = ""
         row.next_try_at = now
-        fields += ["tries", "last_error", "error_code", "next_try_at"]
+        fields += ["next_try_at"]
         hint(row.uid)
     elif state == ImageState.FAILED:
         row.last_error = message[:500]

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from apps.accounts.models import User
+from apps.clusters.claims import LEASE
+from apps.clusters.clock import database_now
 from apps.clusters.drivers.base import (
     AppSpec,
     ImageSpec,
@@ -71,6 +73,13 @@ def run_of(
 def again(workload: Workload) -> Workload:
     """The row as it is now."""
     return Workload.objects.select_related("cluster").get(pk=workload.pk)
+
+
+def make_due(run: Workload) -> None:
+    """As if the time that it waits for had passed."""
+    past = database_now() - LEASE
+    Workload.objects.filter(pk=run.pk, next_try_at__isnull=False).update(next_try_at=past)
+    Workload.objects.filter(pk=run.pk, lease_until__isnull=False).update(lease_until=past)
 
 
 def wait_for(condition: Callable[[], bool], what: str, deadline_s: float = 15) -> None:

@@ -16,9 +16,9 @@ from apps.clusters.models import Cluster, ImageState, Phase, Workload
 from apps.clusters.observing import record_observation
 from apps.clusters.reasons import words_of
 from apps.clusters.reconcile import MAX_TRIES, Step, back_off_s
-from apps.clusters.services import image_changed, request_stop
+from apps.clusters.services import image_changed
 from apps.clusters.sweeping import sweep
-from tests.clusters.builders import DIGEST, again, fake_cluster, fake_of, run_of
+from tests.clusters.builders import DIGEST, again, fake_cluster, fake_of, make_due, run_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -31,13 +31,6 @@ def cluster() -> Cluster:
 @pytest.fixture
 def fake(cluster: Cluster) -> FakeDriver:
     return fake_of(cluster)
-
-
-def make_due(run: Workload) -> None:
-    """As if the time that it waits for had passed."""
-    past = database_now() - LEASE
-    Workload.objects.filter(pk=run.pk, next_try_at__isnull=False).update(next_try_at=past)
-    Workload.objects.filter(pk=run.pk, lease_until__isnull=False).update(lease_until=past)
 
 
 def refuse(fake: FakeDriver, monkeypatch: pytest.MonkeyPatch, error: DriverError) -> None:
@@ -229,12 +222,24 @@ def test_an_image_that_is_missing_is_asked_for_and_waited_for(
         make_due(run)
         reconcile.reconcile(run.uid)
     row = again(run)
-    assert (row.phase, row.reason, row.tries) == (Phase.PULLING, "image_pulling", 0)
+    assert (row.phase, row.reason, row.tries) == (Phase.PULLING, "image_pulling", 1)
     assert asked == [DIGEST]
     monkeypatch.setattr(fake, "apply", apply)
     image_changed(DIGEST, state=ImageState.READY)
     assert reconcile.reconcile(run.uid) is Step.APPLY
     assert again(run).phase == Phase.STARTING
+
+
+def test_an_image_that_is_always_missing_again_is_given_up(
+    cluster: Cluster, fake: FakeDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse(fake, monkeypatch, DriverError("gone", retryable=True, code="image_missing"))
+    run = run_of(cluster)
+    for _time in range(MAX_TRIES + 1):
+        reconcile.reconcile(run.uid)
+        image_changed(DIGEST, state=ImageState.READY)
+    row = again(run)
+    assert (row.phase, row.reason) == (Phase.FAILED, "image_failed")
 
 
 def test_a_word_about_an_image_that_was_lost_is_not_missed(
@@ -244,103 +249,6 @@ def test_a_word_about_an_image_that_was_lost_is_not_missed(
     reconcile.reconcile(run.uid)
     row = again(run)
     assert (row.phase, row.image_state) == (Phase.STARTING, ImageState.READY)
-
-
-def test_a_stop_leaves_nothing_and_ends_without_a_watcher(
-    cluster: Cluster, fake: FakeDriver
-) -> None:
-    run = run_of(cluster)
-    reconcile.reconcile(run.uid)
-    request_stop(run, reason="stopped_by_owner")
-    assert reconcile.reconcile(run.uid) is Step.DELETE
-    row = again(run)
-    assert (row.phase, row.reason, row.next_try_at) == (Phase.STOPPED, "stopped_by_owner", None)
-    assert fake.list_owned().observations == ()
-
-
-def test_a_server_that_ignores_the_signal_is_looked_at_again(
-    cluster: Cluster, fake: FakeDriver
-) -> None:
-    fake.conditions.ignores_term = True
-    run = run_of(cluster)
-    reconcile.reconcile(run.uid)
-    request_stop(run, reason="stopped_by_owner")
-    reconcile.reconcile(run.uid)
-    row = again(run)
-    assert row.phase == Phase.STOPPING
-    assert row.next_try_at is not None
-    fake.conditions.ignores_term = False
-    make_due(run)
-    reconcile.reconcile(run.uid)
-    assert again(run).phase == Phase.STOPPED
-
-
-def test_a_stop_while_it_is_being_started_is_not_lost(
-    cluster: Cluster, fake: FakeDriver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = run_of(cluster)
-    apply = fake.apply
-
-    def stop_meanwhile(spec: WorkloadSpec) -> Observation:
-        request_stop(run, reason="stopped_by_owner")
-        assert reconcile.reconcile(run.uid) is Step.NOTHING
-        return apply(spec)
-
-    monkeypatch.setattr(fake, "apply", stop_meanwhile)
-    reconcile.reconcile(run.uid)
-    assert reconcile.reconcile(run.uid) is Step.DELETE
-    assert again(run).phase == Phase.STOPPED
-    assert fake.list_owned().observations == ()
-
-
-def test_a_worker_that_starts_it_after_it_was_removed_has_it_removed_again(
-    cluster: Cluster, fake: FakeDriver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = run_of(cluster)
-    apply = fake.apply
-
-    def pause(spec: WorkloadSpec) -> Observation:
-        make_due(run)
-        request_stop(run, reason="stopped_by_owner")
-        assert reconcile.reconcile(run.uid) is Step.DELETE
-        assert again(run).phase == Phase.STOPPED
-        return apply(spec)
-
-    monkeypatch.setattr(fake, "apply", pause)
-    reconcile.reconcile(run.uid)
-    assert len(fake.list_owned().observations) == 1
-    assert reconcile.reconcile(run.uid) is Step.DELETE
-    assert fake.list_owned().observations == ()
-    assert again(run).next_try_at is None
-
-
-def test_what_a_run_held_is_cleaned_up_after_its_end(cluster: Cluster, fake: FakeDriver) -> None:
-    run = run_of(cluster)
-    reconcile.reconcile(run.uid)
-    fake.exit(run.uid, 1, "command_failed")
-    look = fake.observe(WorkloadRef(run.uid))
-    record_observation(cluster, cluster.watch_epoch, look)
-    assert again(run).phase == Phase.FAILED
-    assert reconcile.reconcile(run.uid) is Step.DELETE
-    row = again(run)
-    assert (row.phase, row.reason, row.next_try_at) == (Phase.FAILED, "command_failed", None)
-    assert fake.list_owned().observations == ()
-    assert "ended with 1" in row.log.text
-
-
-def test_a_removal_is_never_given_up(cluster: Cluster, fake: FakeDriver) -> None:
-    run = run_of(cluster)
-    reconcile.reconcile(run.uid)
-    request_stop(run, reason="stopped_by_owner")
-    fake.conditions.behaviour = Behaviour.FAILING
-    for _time in range(2 * MAX_TRIES):
-        make_due(run)
-        assert reconcile.reconcile(run.uid) is Step.DELETE
-    assert again(run).next_try_at is not None
-    fake.conditions.behaviour = Behaviour.OK
-    make_due(run)
-    reconcile.reconcile(run.uid)
-    assert (again(run).phase, again(run).next_try_at) == (Phase.STOPPED, None)
 
 
 def test_the_sweep_hands_out_what_is_due_and_nothing_else(cluster: Cluster) -> None:
