@@ -1,4 +1,4 @@
-"""Ending runs: nothing is left behind, nothing is removed twice by mistake, nothing is forgotten."""
+"""Ending runs: nothing is left behind, nothing removed twice by mistake, nothing forgotten."""
 
 from __future__ import annotations
 
