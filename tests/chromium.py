@@ -1,4 +1,4 @@
-"""One Chromium for all browser tests of a run."""
+"""A Chromium for browser tests."""
 
 from __future__ import annotations
 
@@ -25,9 +25,13 @@ def chromium_program() -> str:
     return os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A running Chromium; without one the tests fail."""
+    """A running Chromium; without one the tests fail.
+
+    One a module: playwright keeps an event loop running in this thread while it is open, and tests
+    that bring their own could not run beside it.
+    """
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=chromium_program(), args=FLAGS)
         yield chromium
