@@ -23,6 +23,7 @@ from channels.layers import get_channel_layer
 from redis.exceptions import RedisError
 
 from apps.live import frames
+from apps.live.announcing import GROUP
 from apps.live.doors import Doorkeeper
 from apps.live.errors import DomainError, NotFound
 from apps.live.feeds import Feed, Subscription
@@ -30,7 +31,6 @@ from apps.live.guests import Guest
 from apps.live.metrics import LOOK_FAILURES, SOCKETS
 from apps.live.outages import is_outage
 from apps.live.rendering import Rendered, Task, render
-from apps.live.services import GROUP
 from apps.live.topics import TopicType, find
 
 LOOK_S = 2.0

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import wait
 
 import pytest
 import pytest_asyncio
@@ -10,6 +13,7 @@ import pytest_asyncio
 from apps.accounts.models import User
 from apps.catalog.models import Image, Size
 from apps.clusters.models import Cluster, ClusterKind
+from apps.live import hub
 from apps.workspaces.models import Workspace
 from tests.live.sockets import Headers, Open, Socket
 from tests.workspaces.lab import launch, make_ready
@@ -43,3 +47,10 @@ async def door() -> AsyncIterator[Open]:
     yield open_
     for socket in opened:
         await socket.close()
+    await asyncio.to_thread(wait_for_threads)
+
+
+def wait_for_threads() -> None:
+    """Until the hub's threads have ended what they do: the database is about to be emptied."""
+    all_here = threading.Barrier(hub.THREADS)
+    wait([hub._threads.submit(all_here.wait, 30) for _ in range(hub.THREADS)])

@@ -178,9 +178,9 @@ async def test_signing_out_ends_the_sockets_of_that_session(
     assert (await stays.subscribe("me"))["topic"] == "me"
 
 
-async def test_open_sockets_are_counted(lab: Cluster, owner: User) -> None:
+async def test_open_sockets_are_counted(lab: Cluster, owner: User, door: Open) -> None:
     before = SOCKETS._value.get()
-    socket = await Socket(await on_thread(bearer_headers, owner)).open()
+    socket = await door(await on_thread(bearer_headers, owner))
     await socket.subscribe("me")
     assert SOCKETS._value.get() == before + 1
     await socket.close()

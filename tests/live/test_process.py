@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 
 from apps.accounts.models import User
 from apps.accounts.services.people import disable
-from apps.live import services
+from apps.live.announcing import announcer
 from apps.workspaces.models import Workspace
 from apps.workspaces.services import rename
 from tests.live.process import LiveProcess, read_until
@@ -34,13 +34,13 @@ def live(workspace: Workspace, settings: Settings) -> Iterator[LiveProcess]:
     layer = settings.CHANNEL_LAYERS["default"]
     config = {**layer["CONFIG"], "hosts": [process.channel_url]}
     settings.CHANNEL_LAYERS = {"default": {**layer, "CONFIG": config}}
-    services._outage.until = 0
+    announcer.try_again()
     process.start_valkey()
     process.start()
     yield process
     process.stop()
     print(process.log())  # pytest shows it where a test failed
-    services._outage.until = 0
+    announcer.try_again()
     shutil.rmtree(folder, ignore_errors=True)
 
 
