@@ -10,6 +10,7 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -153,7 +154,17 @@ def test_the_environment_is_an_allow_list(local: Cluster) -> None:
     assert "PYTEST_CURRENT_TEST" not in env
 
 
-def test_without_root_there_is_one_person(folder: Path) -> None:
+@pytest.fixture
+def bystander() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that has nothing to do with runs, of the user that the next test runs as."""
+    who = {"user": 65534, "group": 65534} if IS_ROOT else {}
+    process = subprocess.Popen(["sleep", "600"], **who)  # type: ignore[call-overload]  # ids only
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_without_root_there_is_one_person(folder: Path, bystander: subprocess.Popen[bytes]) -> None:
     import pickle
 
     config = local_config(folder)
@@ -172,6 +183,7 @@ def test_without_root_there_is_one_person(folder: Path) -> None:
             assert done.stdout.decode().strip() == answer, done.stderr.decode()
     finally:
         end_all(config.data, config.run)
+    assert bystander.poll() is None, "other processes of whoever ran it are left alone"
 
 
 def test_a_home_of_someone_else_is_not_mounted_or_deleted(local: Cluster) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from apps.clusters.drivers.local.cgroups import Cgroup
+from apps.clusters.drivers.local.config import UID_BASE, LocalConfig
 from apps.clusters.drivers.local.launch import boot_id, start_ticks
 from apps.clusters.drivers.local.places import Record, read_record
 
@@ -70,8 +71,11 @@ class Family:
         return found - {shim, os.getpid()}
 
     def _is_stray(self, pid: int) -> bool:
-        """True if it has the user id of a person, and is beneath no run's shim."""
-        if os.geteuid() != 0 or self.user_id == 0:
+        """True if it has a user id that only runs of one person have, and is beneath no run's shim.
+
+        Whoever started an unisolated portal has other processes, which are none of our business.
+        """
+        if os.geteuid() != 0 or self.user_id < UID_BASE:
             return False
         with suppress(OSError, IndexError):
             while os.stat(f"/proc/{pid}").st_uid == self.user_id:
@@ -119,7 +123,6 @@ def _states(data: Path) -> Iterator[tuple[Path, Record]]:
 
 def end_all(data: Path, run: Path) -> int:
     """End every run of this DATA within seconds and clean up; how many had a process."""
-    from apps.clusters.drivers.local.config import LocalConfig
     from apps.clusters.drivers.local.ending import finish, request_stop
     from apps.clusters.drivers.local.places import Places
 
