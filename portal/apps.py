@@ -8,7 +8,7 @@ class PortalConfig(AppConfig):
     label = "portal"
 
     def ready(self) -> None:
-        import portal.celery  # noqa: F401, PLC0415  # tasks are sent by the configured app
-        from portal.wiring import connect  # noqa: PLC0415
+        import portal.celery  # noqa: F401  # tasks are sent by the configured app
+        from portal.wiring import connect
 
         connect()
