@@ -5,8 +5,32 @@ from __future__ import annotations
 import logging
 import logging.config
 import os
+import re
+from collections.abc import Mapping
 
 import structlog
+
+#: What lets its bearer in: sign-in links (a long word in a path) and personal tokens.
+SECRET = re.compile(r"(/|%2F)[A-Za-z0-9_-]{30,}|(gpc_)[A-Za-z0-9_-]{20,}", re.IGNORECASE)
+
+
+def mask(value: object) -> object:
+    """The same without secrets, in whatever depth of lists and mappings they are."""
+    if isinstance(value, str):
+        return SECRET.sub(lambda found: f"{found[1] or found[2]}***", value)
+    if isinstance(value, Mapping):
+        return {key: mask(held) for key, held in value.items()}
+    if isinstance(value, list | tuple):
+        return [mask(held) for held in value]
+    return value
+
+
+def mask_secrets(
+    _logger: structlog.typing.WrappedLogger, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """A processor: long words of paths and tokens become `***` in every event."""
+    return {key: mask(value) for key, value in event.items()}
+
 
 SHARED: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,
@@ -29,7 +53,12 @@ def configure_logging() -> None:
             "formatters": {
                 "json": {
                     "()": structlog.stdlib.ProcessorFormatter,
-                    "processor": structlog.processors.JSONRenderer(),
+                    "processors": [
+                        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                        mask_secrets,
+                        # What is no JSON is masked, too, once it is text.
+                        structlog.processors.JSONRenderer(default=lambda value: mask(repr(value))),
+                    ],
                     "foreign_pre_chain": SHARED,
                 },
             },
