@@ -153,7 +153,8 @@ class Hub:
             (guest, name, subscription)
             for guest in self.guests
             for name, address in guest.topics.items()
-            if (subscription := self.feeds[address].readers[guest]).checked_at < before
+            if (subscription := self._subscription(guest, address)) is not None
+            and subscription.checked_at < before
         ]
         due.sort(key=lambda entry: entry[2].checked_at)
         asked = due[:CHECKS_AT_ONCE]
@@ -163,6 +164,10 @@ class Hub:
             if refusal is not None and name in guest.topics:
                 self.unsubscribe(guest, name)
                 guest.mailbox.answer(frames.refused(name, refusal))
+
+    def _subscription(self, guest: Guest, address: str) -> Subscription | None:
+        feed = self.feeds.get(address)
+        return feed.readers.get(guest) if feed is not None else None
 
     def _forget(self, feed: Feed) -> None:
         address = f"{feed.topic.name}:{feed.key}"
@@ -218,9 +223,10 @@ async def _render(task: Task) -> Rendered | None:
 
 
 def _resolve(person: object, name: str) -> tuple[TopicType, str, int]:
-    kind, _colon, key = name.partition(":")
+    kind, colon, key = name.partition(":")
     topic = find(kind)
-    if topic is None:
+    # Two names of one thing would be two subscriptions that share a reader.
+    if topic is None or (topic.is_personal and colon):
         raise NotFound("There is no such topic.")
     canonical = topic.resolve(person, key)
     present = topic.versions([canonical]).get(canonical)

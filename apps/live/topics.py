@@ -28,7 +28,7 @@ class TopicType:
     the present version of each key that still exists, in one query. `state(key)` is the whole
     content, the same for all who may see it; None when it is gone. `template` renders `context` as
     the fragment. All three are synchronous and may use the database. `is_personal`: it is called by
-    its bare name, and means something else for each person.
+    its bare name and no other, and means something else for each person.
     """
 
     name: str
