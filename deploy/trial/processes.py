@@ -7,6 +7,7 @@ time at which it started cannot. Linux only. Standard library only.
 import ctypes
 import os
 import select
+import shutil
 import signal
 import subprocess
 import time
@@ -184,3 +185,18 @@ def fit_log(log: Path, limit_bytes: int = 8_000_000) -> None:
     with suppress(FileNotFoundError):
         if log.stat().st_size > limit_bytes:
             log.replace(log.with_name(log.name + ".1"))
+
+
+def bound_log(log: Path, limit_bytes: int = 8_000_000) -> None:
+    """Keep one older generation of a log that is being written and has grown past the limit.
+
+    Copied and emptied, because its writer keeps it open, appending: what it writes between the
+    two is lost.
+    """
+    with suppress(FileNotFoundError):
+        if log.stat().st_size > limit_bytes:
+            # Made anew rather than overwritten: as closed to others as the log, and never a link.
+            older = log.with_name(log.name + ".1")
+            older.unlink(missing_ok=True)
+            shutil.copy(log, older)
+            os.truncate(log, 0)

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from deploy.trial import records
 from deploy.trial.console import note, say
 from deploy.trial.layout import Layout
-from deploy.trial.processes import Start, fit_log, spawn, started_at
+from deploy.trial.processes import Start, bound_log, fit_log, spawn, started_at
 
 BACKOFF_FIRST_S = 0.5
 BACKOFF_LAST_S = 30.0
@@ -27,6 +27,8 @@ BACKOFF_LAST_S = 30.0
 STEADY_S = 60.0
 PROBE_EVERY_S = 0.05
 IDLE_S = 5.0
+#: How often the logs' sizes are looked at.
+LOGS_EVERY_S = 30.0
 #: Exits during start-up after which it is given up.
 START_TRIES = 3
 
@@ -98,6 +100,7 @@ class Supervisor:
         self._since = time.time()
         self._stopping = False
         self._closing = False
+        self._logs_due = 0.0
         self._wake, self._waker = socket.socketpair()
         for end in (self._wake, self._waker):
             end.setblocking(False)
@@ -139,6 +142,7 @@ class Supervisor:
         """Keep everything running until a signal asks us to stop (StopRequested)."""
         while True:
             self.turn(IDLE_S)
+            self._bound_logs()
 
     def close(self, order: Sequence[Sequence[str]] = ()) -> None:
         """End every process: the groups in `order` one after the other, then the rest."""
@@ -158,6 +162,17 @@ class Supervisor:
         changed = [self._look_after(child) for child in self._children.values()]
         if any(changed):
             self._write()
+
+    def _bound_logs(self) -> None:
+        """Every log in the folder, whoever appends to it: nginx's access log is no child's."""
+        if time.monotonic() < self._logs_due:
+            return
+        self._logs_due = time.monotonic() + LOGS_EVERY_S
+        for log in self._layout.logs.glob("*.log"):
+            try:
+                bound_log(log)
+            except OSError as error:
+                say(f"{log.name} cannot be bounded: {error}")
 
     def _wait(self, timeout_s: float) -> None:
         poller = select.poll()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.trial.processes import Identity, end, fit_log, identity_of, started_at
+from deploy.trial.processes import Identity, bound_log, end, fit_log, identity_of, started_at
 
 
 @pytest.fixture
@@ -65,3 +65,22 @@ def test_a_log_that_has_grown_is_put_aside_once(tmp_path: Path) -> None:
     fit_log(log, limit_bytes=99)
     assert not log.exists()
     assert (tmp_path / "web.log.1").stat().st_size == 100
+
+
+def test_a_log_that_is_being_written_is_copied_and_emptied(tmp_path: Path) -> None:
+    log, older = tmp_path / "web.log", tmp_path / "web.log.1"
+    bound_log(log)
+    outside = tmp_path / "outside"
+    outside.write_text("mine")
+    older.symlink_to(outside)
+    with log.open("ab", buffering=0) as writer:
+        log.chmod(0o600)
+        writer.write(b"x" * 100)
+        bound_log(log, limit_bytes=100)
+        assert log.stat().st_size == 100
+        bound_log(log, limit_bytes=99)
+        writer.write(b"next")
+    assert log.read_bytes() == b"next"
+    assert older.read_bytes() == b"x" * 100
+    assert older.stat().st_mode & 0o777 == 0o600
+    assert outside.read_text() == "mine"

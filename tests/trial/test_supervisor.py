@@ -79,6 +79,18 @@ def test_states_and_pid_files_name_what_runs(run: Run) -> None:
     assert states["supervisor"]["pid"] == dummy.process.pid
 
 
+def test_every_log_stays_bounded_while_it_is_written(run: Run, data: Path) -> None:
+    access = data / "log" / "nginx-access.log"
+    access.parent.mkdir()
+    with access.open("ab") as writer:
+        writer.truncate(9_000_000)
+        dummy = run("steady")
+        assert dummy.line() == "ready"
+        older = access.with_name(f"{access.name}.1")
+        eventually(lambda: older.exists() and access.stat().st_size == 0, "a bounded log")
+        assert older.stat().st_size == 9_000_000
+
+
 def test_a_killed_process_is_restarted_and_its_group_is_gone(run: Run) -> None:
     dummy = run("steady", "late")
     assert dummy.line() == "ready"
