@@ -45,10 +45,12 @@ def ends_at(facts: RunFacts, rules: Rules) -> dt.datetime | None:
 def idle_stop_at(facts: RunFacts, rules: Rules, now: dt.datetime) -> dt.datetime | None:
     """The earliest moment at which it would be stopped as idle, if nothing happens until then.
 
-    None where it will not be: not ready, activity not read, or its agent silent when the moment
-    came. Never later than the end of its lifetime.
+    None where it will not be: not ready, activity not read or not known although its agent speaks,
+    or its agent silent when the moment came. Never later than the end of its lifetime.
     """
     if not facts.is_ready or not facts.reads_activity or not rules.idle_stop_s:
+        return None
+    if facts.heard_at is not None and not facts.busy and facts.last_activity_at is None:
         return None
     moment = _idle_since(facts, now) + dt.timedelta(seconds=rules.idle_stop_s)
     if facts.extended_until is not None:

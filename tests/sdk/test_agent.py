@@ -40,6 +40,8 @@ class Played:
     asked: list[str] = field(default_factory=list)
     commands: list[dict[str, Any]] = field(default_factory=list)
     kernels: list[dict[str, Any]] = field(default_factory=lambda: [dict(KERNEL)])
+    terminals: list[dict[str, Any]] = field(default_factory=lambda: [dict(TERMINAL)])
+    server: dict[str, Any] = field(default_factory=dict)
     status: int = 204
     waits: threading.Event = field(default_factory=threading.Event)
 
@@ -79,10 +81,14 @@ class _Jupyter(_Portal):
         return "unix"
 
     def do_GET(self) -> None:
-        found: object = {"/w/x/api/kernels": self.played.kernels, "/w/x/api/terminals": [TERMINAL]}
-        assert isinstance(found, dict)
+        found: dict[str, object] = {
+            "kernels": self.played.kernels,
+            "terminals": self.played.terminals,
+            "status": self.played.server,
+        }
+        what = self.path.removeprefix("/w/x/api/").removesuffix("?no_track_activity=1")
         allowed = self.headers["Authorization"] == "token app"
-        body = json.dumps(found.get(self.path) if allowed else "no").encode()
+        body = json.dumps(found.get(what) if allowed else "no").encode()
         self.send_response(200 if allowed else 403)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -159,6 +165,42 @@ def test_it_tells_what_jupyter_does(
     state.kernels[0]["execution_state"] = "idle"
     changed = until(lambda: state.heard, lambda heard: len(heard) > 1)[1]
     assert changed["busy"] is False
+
+
+@pytest.mark.parametrize("last", ["2026-01-03T00:00:00Z", None])
+def test_with_nothing_open_the_server_itself_says_when_it_was_used(
+    played: tuple[Played, dict[str, str]], last: str | None
+) -> None:
+    state, environment = played
+    state.kernels, state.terminals = [], []
+    state.server = {"last_activity": last} if last else {}
+    assert read(environment)["last_activity"] == last
+
+
+@pytest.mark.parametrize("activity", ["heartbeat", "none"])
+def test_what_cannot_be_read_is_told_as_unknown(
+    played: tuple[Played, dict[str, str]], activity: str
+) -> None:
+    told = read({**played[1], "GPUCOMMONS_AGENT_ACTIVITY": activity})
+    assert (told["busy"], told["last_activity"]) == (False, None)
+
+
+def read(environment: dict[str, str]) -> dict[str, Any]:
+    """What an agent in this environment would say of its server."""
+    program = (
+        "import json; import os; from gpucommons.agent.activity import read_server;"
+        "from gpucommons.agent.settings import Settings;"
+        "print(json.dumps(read_server(Settings.read(os.environ))))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-s", "-S", "-c", program],
+        env=environment,
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
 
 
 def test_it_hears_commands_once(

@@ -93,6 +93,8 @@ def test_it_ends_at_the_end_of_its_lifetime() -> None:
         (ready(is_ready=False), 0, None),
         (ready(reads_activity=False), 0, None),
         (ready(heard_at=NOW), 2, None),
+        (ready(heard_at=NOW + hours(0.5)), 0.5, None),
+        (ready(heard_at=NOW, last_activity_at=NOW), 2, None),
     ],
 )
 def test_when_it_would_be_stopped_as_idle(
@@ -130,7 +132,8 @@ def test_only_what_is_known_to_be_idle_is_stopped_as_idle(
     assert NOW - heard_at <= dt.timedelta(minutes=3)
     assert not busy
     assert extended is None or extended <= NOW
-    assert last is None or last <= NOW - hours(1)
+    assert last is not None
+    assert last <= NOW - hours(1)
 
 
 def event(kind: str, at_s: float) -> EventView:

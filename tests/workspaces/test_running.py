@@ -9,6 +9,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from apps.accounts.models import ApiToken, AuditRow, User
+from apps.catalog.models import App
 from apps.clusters.agent.reports import Report, write_report
 from apps.clusters.drivers.base import RunState
 from apps.clusters.models import Cluster, Desired, Phase, Workload, WorkloadActivity
@@ -243,6 +244,19 @@ def test_busy_recent_or_unknown_is_not_idle(
     if report is not None:
         hear(workspace, **report)  # type: ignore[arg-type]  # by name
     assert services.end_overdue() == 0
+
+
+@pytest.mark.parametrize("activity", ["jupyter", "heartbeat"])
+def test_an_agent_that_knows_nothing_stops_nothing(
+    lab: Cluster, owner: User, settings: Settings, activity: str
+) -> None:
+    settings.IDLE_STOP_S = 600
+    workspace = make_ready(launch(owner))
+    App.objects.update(activity=activity)
+    age(workspace, ready_at=5000, observed_started_at=5000)
+    assert write_report(run_of(workspace).uid, Report(at=timezone.now(), busy=False))
+    assert services.end_overdue() == 0
+    assert describe_one(again(workspace)).idle_stop_at is None
 
 
 def test_an_extension_keeps_an_idle_run(lab: Cluster, owner: User, settings: Settings) -> None:

@@ -134,11 +134,10 @@ def end_overdue() -> int:
     )
     idle_since = now - dt.timedelta(seconds=settings.IDLE_STOP_S)
     quiet = live.filter(
-        Q(current__activity__last_activity_at=None)
-        | Q(current__activity__last_activity_at__lte=idle_since),
         Q(extended_until=None) | Q(extended_until__lte=now),
         current__phase=Phase.READY,
         current__activity__busy=False,
+        current__activity__last_activity_at__lte=idle_since,
         current__activity__at__gte=now - SILENT_AFTER,
         current__ready_at__lte=idle_since,
     ).exclude(app__activity=Activity.NONE)

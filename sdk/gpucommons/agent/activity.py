@@ -17,6 +17,8 @@ from gpucommons.agent.settings import Settings
 
 _DISK_EVERY_S = 600.0
 _DISK_MOST_FILES = 200_000
+_UNSEEN = "no_track_activity=1"
+"""Tells Jupyter that who asks is nobody's activity: else the server would never be idle."""
 
 
 def read_server(settings: Settings) -> dict[str, Any] | None:
@@ -24,8 +26,8 @@ def read_server(settings: Settings) -> dict[str, Any] | None:
     if settings.activity != "jupyter":
         return _nothing()
     try:
-        kernels = ask_server(settings, "api/kernels")
-        terminals = ask_server(settings, "api/terminals")
+        kernels = ask_server(settings, f"api/kernels?{_UNSEEN}")
+        terminals = ask_server(settings, f"api/terminals?{_UNSEEN}")
     except Unreachable:
         return None
     if kernels.status != 200:
@@ -42,6 +44,8 @@ def read_server(settings: Settings) -> dict[str, Any] | None:
     shells = terminals.body if terminals.status == 200 else []
     moments = [one["last_activity"] for one in found if one["last_activity"]]
     moments += [shell["last_activity"] for shell in shells if shell.get("last_activity")]
+    if not found and not shells:
+        moments += _of_whole_server(settings)
     return {
         "kernels": found,
         "terminals": len(shells),
@@ -51,7 +55,18 @@ def read_server(settings: Settings) -> dict[str, Any] | None:
     }
 
 
+def _of_whole_server(settings: Settings) -> list[str]:
+    """When anybody last asked the server for anything; nothing where it does not say."""
+    try:
+        status = ask_server(settings, f"api/status?{_UNSEEN}")
+    except Unreachable:
+        return []
+    said = status.body.get("last_activity") if isinstance(status.body, dict) else None
+    return [said] if status.status == 200 and isinstance(said, str) else []
+
+
 def _nothing() -> dict[str, Any]:
+    """No activity is read: `last_activity` null says that it is unknown."""
     return {"kernels": [], "terminals": 0, "connections": 0, "busy": False, "last_activity": None}
 
 
