@@ -8,11 +8,13 @@ import secrets
 from dataclasses import dataclass
 
 from django.db.models import F, Q, QuerySet
-from django.db.models.functions import Now
+from django.db.models.functions import Least, Now
 
 from apps.clusters.models import Workload
 
 LEASE = dt.timedelta(seconds=20)
+#: Where counting ends: what is deleted is tried for ever, and the column has 15 bits.
+MOST_TRIES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +41,8 @@ def claim(uid: str) -> Claim | None:
     for ever. The lease runs for 20 s by the database's clock.
     """
     lease = secrets.token_hex(16)
-    taken = (
-        due().filter(uid=uid).update(lease=lease, lease_until=Now() + LEASE, tries=F("tries") + 1)
-    )
+    tries = Least(F("tries") + 1, MOST_TRIES)
+    taken = due().filter(uid=uid).update(lease=lease, lease_until=Now() + LEASE, tries=tries)
     if not taken:
         return None
     row = Workload.objects.select_related("cluster").annotate(claimed_at=Now()).get(uid=uid)
