@@ -66,7 +66,7 @@ class LocalDriver:
 
     def apply(self, spec: WorkloadSpec) -> Observation:
         """See `Driver.apply`. Errors: "image_missing" (retryable), "not_isolated", "conflict",
-        "path_too_long", "invalid", "launch_failed" (retryable)."""
+        "path_too_long", "invalid", "no_gpus", "launch_failed" (retryable)."""
         places = Places(self.config, spec.uid)
         with _told():
             return self._apply(spec, places)
@@ -97,6 +97,7 @@ class LocalDriver:
         return look(places)
 
     def _start(self, spec: WorkloadSpec, places: Places) -> None:
+        self._check_gpus(spec)
         image = self._image_of(spec)
         _ = places.socket
         admit(self.config, spec.owner)
@@ -119,6 +120,16 @@ class LocalDriver:
             raise _launch_failed(str(error)) from None
         if done.returncode != 0:
             raise _launch_failed(done.stderr[-300:])
+
+    def _check_gpus(self, spec: WorkloadSpec) -> None:
+        """Without simulated slots there is nothing to give: better no run than one without."""
+        if spec.resources.gpus > 0 and not self.config.sim_gpus:
+            raise DriverError(
+                "this machine's driver gives no GPUs: choose a size without them; an admin can"
+                " simulate some (sim_gpus) or take a cluster that has them",
+                retryable=False,
+                code="no_gpus",
+            )
 
     def _image_of(self, spec: WorkloadSpec) -> Path:
         # The same rule as apps.catalog.environments.builder.environment_dir, which is a sibling.

@@ -127,17 +127,18 @@ def _kill(places: Places) -> None:
 
 
 def remove_home(home: Path) -> None:
-    """Remove a home and all in it. Nothing that a link in it names is followed."""
+    """Remove a home and all in it. Nothing that a link in it names is followed. Raises DriverError
+    (retryable) if something of it is left."""
     if home.is_symlink():
         raise DriverError(f"{home} is not a folder", retryable=False, code="conflict")
     # Out of the way first, so that a crash in between leaves nothing that looks like a home.
     doomed = home.with_name(f".{home.name}.deleted")
-    with suppress(FileNotFoundError):
-        if not doomed.exists():
-            home.rename(doomed)
     _remove(doomed)
-    if home.exists():
-        remove_home(home)
+    with suppress(FileNotFoundError):
+        home.rename(doomed)
+    _remove(doomed)
+    if os.path.lexists(doomed) or os.path.lexists(home):
+        raise DriverError(f"not all of {home} could be removed", retryable=True, code="not_removed")
 
 
 def _remove(folder: Path) -> None:

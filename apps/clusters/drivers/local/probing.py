@@ -19,9 +19,11 @@ def publish(places: Places, user_id: int) -> bool:
     """Link the server's socket to where the portal connects; True if it is there.
 
     Only a real socket that belongs to the person is published. A hard link, made without
-    following anything: what the person does to the original later changes nothing.
+    following anything: what the person does to the original later changes nothing. It is checked
+    under another name first, so that nothing else is ever where the portal connects.
     """
     published = places.published
+    candidate = published.with_name(published.name + ".new")
     try:
         original = os.lstat(places.run / "s" / "s")
     except OSError:
@@ -31,17 +33,18 @@ def publish(places: Places, user_id: int) -> bool:
     try:
         if os.lstat(published).st_ino == original.st_ino:
             return True
-        published.unlink()
     except FileNotFoundError:
         pass
     try:
-        os.link(places.run / "s" / "s", published, follow_symlinks=False)
-        made = os.lstat(published)
+        candidate.unlink(missing_ok=True)
+        os.link(places.run / "s" / "s", candidate, follow_symlinks=False)
+        made = os.lstat(candidate)
+        if stat.S_ISSOCK(made.st_mode) and made.st_uid == user_id:
+            candidate.rename(published)
+            return True
+        candidate.unlink()
     except OSError:
         return False
-    if stat.S_ISSOCK(made.st_mode) and made.st_uid == user_id:
-        return True
-    published.unlink()
     return False
 
 
