@@ -10,7 +10,7 @@ from decimal import Decimal
 from django.conf import settings
 
 from apps.accounts.models import User
-from apps.catalog.models import App, BuildState, EnvironmentBuild, Image, Price, Size
+from apps.catalog.models import App, BuildState, EnvironmentBuild, Image, ImageStatus, Price, Size
 from apps.catalog.selectors import apps_of, builds_of, current_prices, images_for, sizes_for
 from apps.live.uids import new_uid
 from apps.quotas.selectors import quota_lines
@@ -113,7 +113,7 @@ class Offers:
 
 def offers_for(actor: User) -> Offers:
     """What `actor` can launch now. A fixed number of queries."""
-    images = images_for(actor)
+    images = [image for image in images_for(actor) if image.status != ImageStatus.DEPRECATED]
     builds = builds_of([image.current.digest for image in images if image.current])
     sizes = sizes_for(actor, "workspace")
     prices = current_prices(sizes)

@@ -11,7 +11,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from apps.accounts.models import User
-from apps.catalog.models import Image
+from apps.catalog.models import Image, Size
 from apps.clusters.drivers.fake import Behaviour, FakeDriver
 from apps.clusters.models import Cluster, Desired
 from apps.clusters.selectors import driver_of
@@ -75,6 +75,26 @@ def test_a_new_version_of_an_image_changes_nothing_that_is_there(
     services.start(owner, uid=workspace.uid)
 
     assert run_of(workspace).image_digest == digest
+
+
+def test_what_stays_is_not_chosen_again(
+    lab: Cluster, owner: User, image: Image, sizes: dict[str, Size]
+) -> None:
+    workspace = make_over(make_ready(launch(owner)))
+    mark_built(make_image("other", digest="sha256:" + "cd" * 32))
+    Image.objects.filter(pk=image.pk).update(status="deprecated")
+    Size.objects.filter(slug="small").update(is_published=False)
+
+    for change in (
+        WorkspaceChange(image="python", size="small"),
+        WorkspaceChange(size="medium"),
+        WorkspaceChange(image="other"),
+    ):
+        services.change(owner, uid=workspace.uid, change=change)
+    with pytest.raises(DomainError) as refusal:
+        services.change(owner, uid=workspace.uid, change=WorkspaceChange(image="python"))
+
+    assert set(refusal.value.fields) == {"image"}
 
 
 def test_a_larger_disk_is_held_to_the_limit(lab: Cluster, owner: User) -> None:

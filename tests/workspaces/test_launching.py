@@ -17,6 +17,7 @@ from apps.live.uids import new_uid
 from apps.quotas.models import Reservation, UsageInterval
 from apps.workspaces import services
 from apps.workspaces.models import Workspace
+from apps.workspaces.offers import offers_for
 from apps.workspaces.types import LaunchRequest
 from tests.cast import DIGEST, mark_built
 from tests.workspaces.lab import REQUEST, again, launch, lines_of, run_of, work_off
@@ -121,6 +122,19 @@ def test_what_cannot_be_launched_names_its_field(
         services.launch(owner, request=request_)
     assert field in refusal.value.fields
     assert not Workspace.objects.exists()
+
+
+@pytest.mark.parametrize("who", ["owner", "admin"])
+def test_a_deprecated_image_is_not_launched(
+    lab: Cluster, image: Image, request: pytest.FixtureRequest, who: str
+) -> None:
+    Image.objects.filter(pk=image.pk).update(status="deprecated")
+    person = request.getfixturevalue(who)
+    with pytest.raises(DomainError) as refusal:
+        launch(person)
+    assert (refusal.value.status, set(refusal.value.fields)) == (422, {"image"})
+    assert refusal.value.hint
+    assert offers_for(person).images == ()
 
 
 def test_a_size_for_jobs_is_not_for_workspaces(lab: Cluster, sizes: object, owner: User) -> None:

@@ -72,6 +72,7 @@ def _rebuild(actor: User, workspace: Workspace, change: WorkspaceChange) -> list
         image=change.image if change.image is not None else workspace.image.slug,
         app=change.app if change.app is not None else workspace.app.slug,
         size=change.size if change.size is not None else workspace.size.slug,
+        present=workspace,
     )
     if choice.size.pk != workspace.size_id:
         amounts = runs.disk_amounts(choice.size)

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import User
 from apps.accounts.services.people import touch
-from apps.catalog.models import App, BuildState, Image, ImageVersion, Size
+from apps.catalog.models import App, BuildState, Image, ImageStatus, ImageVersion, Size
 from apps.catalog.selectors import apps_of, build_of, get_image_for, get_size_for
 from apps.catalog.services import request_build
 from apps.clusters.models import ImageState, Workload
@@ -44,25 +44,23 @@ class Choice:
     size: Size
 
 
-def choose(actor: User, *, image: str, app: str, size: str) -> Choice:
-    """The rows behind three slugs. Raises DomainError that names the field of each that is not
-    there, not for this person, or does not fit the others."""
+def choose(
+    actor: User, *, image: str, app: str, size: str, present: Workspace | None = None
+) -> Choice:
+    """The rows behind three slugs; what `present` has already is taken as it is, whatever became of
+    it in the catalogue. Raises DomainError that names the field of each that is not there, not for
+    this person, no longer for new workspaces, or does not fit the others."""
     problems: dict[str, Text] = {}
-    found_image, found_app = _choose_image(actor, image, app, problems)
-    found_size: Size | None = None
-    try:
-        found_size = get_size_for(actor, _slug(size))
-    except NotFound as error:
-        problems["size"] = error.message
-    if found_size is not None and not found_size.for_workspaces:
-        problems["size"] = _("The size {slug} is not for workspaces.").format(slug=size)
-    if problems or not (found_image and found_image.current and found_app and found_size):
+    found_image, version = _choose_image(actor, image, present, problems)
+    found_app = _choose_app(found_image, app, present, problems)
+    found_size = _choose_size(actor, size, present, problems)
+    if problems or not (found_image and version and found_app and found_size):
         raise DomainError(
             " ".join(str(text) for text in problems.values()),
             hint=_("Choose among what the launch form offers."),
             fields=problems,
         )
-    return Choice(found_image, found_image.current, found_app, found_size)
+    return Choice(found_image, version, found_app, found_size)
 
 
 def _slug(text: str) -> str:
@@ -71,17 +69,48 @@ def _slug(text: str) -> str:
 
 
 def _choose_image(
-    actor: User, image: str, app: str, problems: dict[str, Text]
-) -> tuple[Image | None, App | None]:
+    actor: User, slug: str, present: Workspace | None, problems: dict[str, Text]
+) -> tuple[Image | None, ImageVersion | None]:
+    if present is not None and present.image.slug == slug:
+        return present.image, present.image_version
     try:
-        found = get_image_for(actor, _slug(image))
+        found = get_image_for(actor, _slug(slug))
     except NotFound as error:
         problems["image"] = error.message
         return None, None
-    apps = {offered.slug: offered for offered in apps_of(found)}
-    if app not in apps:
-        problems["ide"] = _("{image} cannot run {app}.").format(image=found.name, app=app)
-    return found, apps.get(app)
+    if found.status == ImageStatus.DEPRECATED:
+        problems["image"] = _(
+            "{image} is deprecated: workspaces that have it keep it, others cannot take it."
+        ).format(image=found.name)
+    return found, found.current
+
+
+def _choose_app(
+    image: Image | None, slug: str, present: Workspace | None, problems: dict[str, Text]
+) -> App | None:
+    if image is None:
+        return None
+    if present is not None and (present.image_id, present.app.slug) == (image.pk, slug):
+        return present.app
+    found = {offered.slug: offered for offered in apps_of(image)}.get(slug)
+    if found is None:
+        problems["ide"] = _("{image} cannot run {app}.").format(image=image.name, app=slug)
+    return found
+
+
+def _choose_size(
+    actor: User, slug: str, present: Workspace | None, problems: dict[str, Text]
+) -> Size | None:
+    if present is not None and present.size.slug == slug:
+        return present.size
+    try:
+        found = get_size_for(actor, _slug(slug))
+    except NotFound as error:
+        problems["size"] = error.message
+        return None
+    if not found.for_workspaces:
+        problems["size"] = _("The size {slug} is not for workspaces.").format(slug=slug)
+    return found
 
 
 def ensure_image(actor: User, version: ImageVersion) -> ImageState:
