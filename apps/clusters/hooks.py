@@ -10,7 +10,8 @@ from apps.clusters.models import Workload
 
 @dataclass(frozen=True, slots=True)
 class WorkloadChange:
-    """A workload after a change that people can see, and its phase before ("" when it is new).
+    """A workload after a change that people can see, and its phase ("" when it is new) and reason
+    before.
 
     Followers are called in the transaction that made the change, under the row's lock; what must
     leave the database they register with `transaction.on_commit`.
@@ -18,6 +19,7 @@ class WorkloadChange:
 
     workload: Workload
     before: str
+    reason_before: str = ""
 
 
 Follower = Callable[[WorkloadChange], None]

@@ -18,7 +18,7 @@ from apps.clusters.models import (
     Phase,
     Workload,
 )
-from apps.clusters.reasons import REASONS
+from apps.clusters.reasons import REASONS, WARNINGS
 
 FATAL = frozenset({"out_of_memory", "command_failed", "killed", "lost", "never_ready"})
 REFUSALS = {
@@ -126,7 +126,8 @@ def _of_exit(facts: Facts) -> Outcome:
 
 def _of_run(facts: Facts) -> Outcome:
     if facts.observed == Observed.READY:
-        return _say(Phase.READY, "")
+        warning = facts.observed_reason
+        return _say(Phase.READY, warning if warning in WARNINGS else "")
     if facts.observed == Observed.STARTING:
         return _say(Phase.STARTING, "not_answering" if facts.was_ready else "starting")
     if facts.observed == Observed.STOPPING:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext, gettext_noop
 
-from apps.clusters.models import Workload
+from apps.clusters.models import Phase, Workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,17 @@ REASONS: dict[str, Words] = {
     "retrying": Words(
         gettext_noop("The cluster did not take it yet, so it is tried again: %(error)s"),
         gettext_noop("There is nothing to do but wait; it fails by itself if this goes on."),
+    ),
+    "memory_low": Words(
+        gettext_noop("Memory is nearly full: it uses nearly all of its %(memory_mib)s MiB."),
+        gettext_noop("Free some of it, or stop it and choose a larger size."),
+    ),
+    "process_out_of_memory": Words(
+        gettext_noop(
+            "Memory ran out, so a process in it was ended, perhaps the kernel of a notebook:"
+            " together they needed more than %(memory_mib)s MiB."
+        ),
+        gettext_noop("Restart what ended. If it happens again, stop it and choose a larger size."),
     ),
     "stopping": Words(gettext_noop("Stopping. The server is given time to end its work.")),
     "ending": Words(
@@ -105,11 +116,23 @@ REASONS: dict[str, Words] = {
 }
 
 
+#: What may be wrong with a run that is ready all the same.
+WARNINGS = frozenset({"memory_low", "process_out_of_memory"})
+
+
+def is_warning(workload: Workload) -> bool:
+    """Whether it runs, and there is something about it that people should know."""
+    return workload.phase == Phase.READY and workload.reason in WARNINGS
+
+
 def values_of(workload: Workload) -> Mapping[str, object]:
     """What the placeholders of a run's message and hint stand for."""
     resources = workload.spec.get("resources") or {}
     code = workload.observed_exit_code
+    # What was seen, which differs from one occurrence of a warning to the next.
+    said = {"said": workload.observed_message} if is_warning(workload) else {}
     return {
+        **said,
         "exit_code": "?" if code is None else code,
         "memory_mib": resources.get("memory_mib", "?"),
         "error": workload.last_error,

@@ -13,6 +13,7 @@ from apps.clusters.hints import hint
 from apps.clusters.hooks import WorkloadChange, workload_changed
 from apps.clusters.models import Desired, Phase, Workload
 from apps.clusters.phase import facts_of, outcome_of
+from apps.clusters.reasons import is_warning
 
 VISIBLE = (
     "phase",
@@ -34,7 +35,8 @@ Seen = tuple[object, ...]
 def seen_of(workload: Workload) -> Seen:
     """What anyone can see of it; take it before changing fields, for `settle`."""
     shown_error = workload.last_error if "%(error)s" in workload.message + workload.hint else ""
-    return (*(getattr(workload, name) for name in VISIBLE), shown_error)
+    said = workload.observed_message if is_warning(workload) else ""
+    return (*(getattr(workload, name) for name in VISIBLE), shown_error, said)
 
 
 def settle(workload: Workload, *, before: Seen, fields: Iterable[str], now: dt.datetime) -> bool:
@@ -44,7 +46,7 @@ def settle(workload: Workload, *, before: Seen, fields: Iterable[str], now: dt.d
     What ends here is at once to be removed from its cluster, whatever was wanted before. `now` is
     the database's time.
     """
-    phase_before = workload.phase
+    phase_before, reason_before = workload.phase, workload.reason
     outcome = outcome_of(facts_of(workload))
     workload.phase = outcome.phase
     workload.reason = outcome.reason
@@ -62,7 +64,7 @@ def settle(workload: Workload, *, before: Seen, fields: Iterable[str], now: dt.d
         written.add("version")
     workload.save(update_fields=sorted(written))
     if changed:
-        workload_changed(WorkloadChange(workload, phase_before))
+        workload_changed(WorkloadChange(workload, phase_before, reason_before))
     return changed
 
 

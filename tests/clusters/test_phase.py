@@ -121,6 +121,8 @@ STOP = {"desired": Desired.STOPPED, "is_applied": True}
         (EVENTS["starting"], Phase.STARTING, "starting"),
         ({**EVENTS["starting"], "was_ready": True}, Phase.STARTING, "not_answering"),
         (EVENTS["ready"], Phase.READY, ""),
+        ({**EVENTS["ready"], "observed_reason": "memory_low"}, Phase.READY, "memory_low"),
+        ({**EVENTS["ready"], "observed_reason": "?"}, Phase.READY, ""),
         (ENDINGS["crashed"], Phase.FAILED, "command_failed"),
         ({**ENDINGS["crashed"], "exit_code": -9}, Phase.FAILED, "killed"),
         ({**ENDINGS["crashed"], "exit_code": None}, Phase.FAILED, "killed"),

@@ -9,7 +9,7 @@ from django.utils import timezone
 from apps.accounts.services.people import touch
 from apps.clusters.hooks import WorkloadChange
 from apps.clusters.models import FINAL, Phase, Workload
-from apps.clusters.reasons import values_of
+from apps.clusters.reasons import is_warning, values_of
 from apps.live.services import announce
 from apps.workspaces import timeline
 from apps.workspaces.models import Workspace, WorkspaceEvent
@@ -46,7 +46,7 @@ def activity_reported(run: Workload) -> None:
 
 def _write_line(workspace: Workspace, change: WorkloadChange) -> None:
     run = change.workload
-    if run.phase == change.before and not _is_news(workspace, run):
+    if run.phase == change.before and not _is_news(workspace, change):
         return
     is_failure = run.phase == Phase.FAILED
     is_trouble = bool(run.reason) and run.phase not in FINAL and run.phase == change.before
@@ -60,9 +60,13 @@ def _write_line(workspace: Workspace, change: WorkloadChange) -> None:
     timeline.write(workspace, line, run=run)
 
 
-def _is_news(workspace: Workspace, run: Workload) -> bool:
-    """Whether a run that stays in its phase has a new reason."""
+def _is_news(workspace: Workspace, change: WorkloadChange) -> bool:
+    """Whether a run that stays in its phase has a new reason, or a warning occurs anew."""
+    run = change.workload
     if not run.reason:
         return False
     last = WorkspaceEvent.objects.filter(workspace=workspace, workload=run).order_by("-pk")
+    if is_warning(run):
+        told = last.filter(reason=run.reason).values_list("detail__said", flat=True).first()
+        return run.reason != change.reason_before or told != run.observed_message
     return last.values_list("reason", flat=True).first() != run.reason

@@ -15,11 +15,11 @@ from typing import Any
 
 from apps.clusters.drivers.base import Observation, RunState, Usage
 from apps.clusters.drivers.local.cgroups import Cgroup
+from apps.clusters.drivers.local.memory import memory_warning
 from apps.clusters.drivers.local.places import Places, Record, read_record
 from apps.clusters.drivers.local.processes import Family, is_shim_alive
 
 _MIB = 1 << 20
-WARN_SHARE = 0.9
 
 
 def look(places: Places) -> Observation:
@@ -51,8 +51,9 @@ def _of_life(places: Places, spec: Record, state: Record) -> Observation:
     if ready:
         seen["endpoint"] = f"unix:{places.published}"
         seen["ready_at"] = _time(ready["at"])
+        seen["reason"], seen["message"] = memory_warning(record, spec)
     if stop is not None:
-        seen.update(state=RunState.STOPPING, endpoint="", reason=stop["reason"])
+        seen.update(state=RunState.STOPPING, endpoint="", reason=stop["reason"], message="")
     family = family_of(places, spec, state)
     return Observation(
         uid=places.uid,
@@ -60,7 +61,6 @@ def _of_life(places: Places, spec: Record, state: Record) -> Observation:
         spec_hash=state["spec_hash"],
         node=platform.node(),
         started_at=_time(state["started_at"]),
-        message=memory_warning(family, spec),
         usage=_usage(family),
         **seen,
     )
@@ -143,17 +143,6 @@ def cgroup_of(spec: Record) -> Cgroup | None:
         return None
     folders = {name: Path(path) for name, path in made["folders"].items()}
     return Cgroup(folders, made["is_unified"])
-
-
-def memory_warning(family: Family, spec: Record) -> str:
-    """What the person should know about memory now; "" while there is nothing."""
-    cgroup, limit = family.cgroup, spec["resources"]["memory_mib"]
-    if cgroup is not None and (kills := cgroup.memory_kills()):
-        return f"{kills} of its processes ended: {_out_of_memory(spec, cgroup)}"
-    used = cgroup.memory_bytes() if cgroup is not None else None
-    if used is not None and used >= limit * _MIB * WARN_SHARE:
-        return f"memory is nearly full: more than {int(WARN_SHARE * 100)} % of {limit} MiB"
-    return ""
 
 
 def _out_of_memory(spec: Record, cgroup: Cgroup | None) -> str:

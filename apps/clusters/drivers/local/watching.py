@@ -22,6 +22,7 @@ from apps.clusters.drivers.local.looking import (
     look,
     mark_alive,
 )
+from apps.clusters.drivers.local.memory import note_memory
 from apps.clusters.drivers.local.places import (
     Places,
     Record,
@@ -220,14 +221,20 @@ class Watch:
         self._tell(run)
 
     def _guard_memory(self, run: _Followed) -> None:
-        """Keep the memory limit where the kernel does not."""
-        family = family_of(run.places, run.spec, run.state)
-        if family.cgroup is not None and family.cgroup.limits_memory:
+        """Warn before memory is full, and keep the limit where the kernel does not."""
+        if run.seen.state is RunState.STOPPING:
             return
-        used, limit = family.memory_bytes() / _MIB, run.spec["resources"]["memory_mib"]
-        if used >= limit and run.seen.state is not RunState.STOPPING:
-            message = f"out of memory: limit {limit} MiB, most {round(used)} MiB"
-            request_stop(run.places, 0, "out_of_memory", message)
+        family = family_of(run.places, run.spec, run.state)
+        cgroup, limit = family.cgroup, run.spec["resources"]["memory_mib"]
+        if cgroup is not None and cgroup.limits_memory:
+            used, kills = (cgroup.memory_bytes() or 0) / _MIB, cgroup.memory_kills()
+        else:
+            used, kills = family.memory_bytes() / _MIB, 0
+            if used >= limit:
+                message = f"out of memory: limit {limit} MiB, most {round(used)} MiB"
+                request_stop(run.places, 0, "out_of_memory", message)
+        if note_memory(run.places.record, used / limit, kills):
+            self._tell(run)
 
     def _round(self, now: float) -> None:
         for run in list(self._runs.values()):
