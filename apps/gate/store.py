@@ -38,7 +38,7 @@ _FINGERPRINTS = " UNION ALL ".join(
 )
 _ROUTES = (
     "SELECT workspace_uid, owner_id, owner_uid, run, upstream, auth_header, strip_prefix,"
-    " ready, phase, name, version FROM gate_routes"
+    " ready, phase, name FROM gate_routes"
 )
 _PEOPLE = "SELECT person_id, uid, epoch, active FROM gate_people"
 _TOKENS = (

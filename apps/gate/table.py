@@ -29,7 +29,6 @@ class Route:
     ready: bool
     phase: str
     name: str
-    version: int
 
     @property
     def is_open(self) -> bool:

@@ -36,8 +36,8 @@ PYTHON = sys.executable
 
 TABLES = """
 CREATE TABLE gate_routes (workspace_uid text, owner_id bigint, owner_uid text, run text,
-    upstream text, jupyter_token text, auth_header text, strip_prefix bool, ready bool,
-    phase text, name text, version bigint);
+    upstream text, auth_header text, strip_prefix bool, ready bool,
+    phase text, name text);
 CREATE TABLE gate_people (person_id bigint, uid text, epoch bigint, active bool);
 CREATE TABLE gate_tokens (digest text, person_id bigint, scopes text[], expires_at timestamptz);
 CREATE TABLE gate_signouts (session text, at timestamptz);
@@ -231,7 +231,7 @@ class Place:
         self.portal.owners[uid] = owner
         self.db.execute(
             "INSERT INTO gate_routes"
-            " VALUES (%s, %s, %s, %s, %s, 't', %s, %s, true, 'ready', 'Digits & <b>', 1)",
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, true, 'ready', 'Digits & <b>')",
             (uid, owner, f"p{owner}", home.run, home.upstream, f"token of-{uid}", strip),
         )
         self.announce()

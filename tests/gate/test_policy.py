@@ -44,7 +44,7 @@ GRANT = Grant(
 
 
 def route(uid: str, owner: int, **changes: object) -> Route:
-    whole = Route(uid, owner, f"p{owner}", "r1", "unix:/x", "token t", False, True, "ready", "n", 1)
+    whole = Route(uid, owner, f"p{owner}", "r1", "unix:/x", "token t", False, True, "ready", "n")
     return replace(whole, **changes)  # type: ignore[arg-type]
 
 
