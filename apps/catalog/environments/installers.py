@@ -22,7 +22,15 @@ _UV_NAMES = {
     "trusted-host": ("UV_INSECURE_HOST", " "),
     "no-index": ("UV_NO_INDEX", " "),
 }
-_KEPT_OUT = ("PORTAL_", "PYTHON", "VIRTUAL_ENV", "DJANGO_")
+#: What a build may inherit of the worker's environment, and nothing else: packages run code of
+#: their own, and the worker's environment holds the portal's secrets.
+_PASSED = {
+    *("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR"),
+    *("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
+    *("CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "NETRC", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"),
+    "LD_LIBRARY_PATH",
+}
+_PASSED_BEGINNINGS = ("UV_", "PIP_", "SSL_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +110,12 @@ def _pip(target: Target, options: tuple[str, ...]) -> Step:
 
 
 def plain_environment() -> dict[str, str]:
-    """Ours, without the portal's own settings and secrets."""
-    return {key: value for key, value in os.environ.items() if not key.startswith(_KEPT_OUT)}
+    """Of ours what finds programs, packages and the network: no settings, no secrets."""
+    return {
+        key: value
+        for key, value in os.environ.items()
+        if key.upper() in _PASSED or key.startswith(_PASSED_BEGINNINGS)
+    }
 
 
 def uv_environment(cache: Path) -> dict[str, str]:
@@ -123,7 +135,9 @@ def uv_environment(cache: Path) -> dict[str, str]:
 def _pip_configuration() -> dict[str, str]:
     """Option name to value, as pip itself merges its files and environment."""
     argv = [sys.executable, "-m", "pip", "config", "list"]
-    listed = subprocess.run(argv, capture_output=True, text=True, check=False)
+    listed = subprocess.run(
+        argv, capture_output=True, text=True, check=False, env=plain_environment()
+    )
     options: dict[str, str] = {}
     for line in listed.stdout.splitlines():
         key, equals, value = line.partition("=")

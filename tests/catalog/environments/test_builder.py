@@ -184,6 +184,11 @@ def test_a_folder_is_named_by_a_digest_only(tmp_path: Path, digest: str) -> None
 
 
 def test_the_portals_secrets_do_not_reach_the_installers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PORTAL_SECRET_KEY", "x")
-    assert "PORTAL_SECRET_KEY" not in installers.plain_environment()
-    assert "PORTAL_SECRET_KEY" not in installers.uv_environment(Path("/nowhere"))
+    secrets = ("PORTAL_SECRET_KEY", "TRIAL_DATABASE_PASSWORD", "AWS_SECRET_ACCESS_KEY")
+    settings = ("PATH", "HOME", "UV_INDEX", "PIP_INDEX_URL", "SSL_CERT_FILE", "https_proxy")
+    for name in (*secrets, *settings):
+        monkeypatch.setenv(name, "/x")
+    plain = installers.plain_environment()
+    for found in (plain, installers.uv_environment(Path("/nowhere"))):
+        assert not set(secrets) & set(found)
+        assert set(settings) <= set(found)
