@@ -21,6 +21,7 @@ WORDS: dict[str, Promise] = {
     "missing": _("This field is needed."),
     "model_attributes_type": _("This must be a JSON object."),
     "model_type": _("This must be a JSON object."),
+    "no_saving": _("Saving is not available yet on this portal; send false, or leave it out."),
     "string_pattern_mismatch": _("This contains characters that cannot be here."),
     "string_too_long": _("This is longer than {max_length} characters."),
     "string_too_short": _("This is shorter than {min_length} characters."),

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from django.http import HttpResponse
 from ninja import Router
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from apps.accounts.models import Scope
 from apps.api.authentication import ApiRequest
@@ -26,6 +27,20 @@ class ExtendBody(Body):
     hours: Annotated[int, Field(ge=1, le=72)]
 
 
+class StopBody(Body):
+    """Whether to save first. Only without is possible; absent means without."""
+
+    save: Annotated[bool, Field(description="Only false: this portal cannot save yet")] = False
+
+    @field_validator("save")
+    @classmethod
+    def cannot_save(cls, save: bool) -> bool:
+        """Never stop without what was asked for: a save that does not exist is refused."""
+        if save:
+            raise PydanticCustomError("no_saving", "saving is not available yet")
+        return save
+
+
 @router.post(
     "/workspaces/{uid}/start",
     summary="Start a workspace",
@@ -41,8 +56,9 @@ def start_workspace(request: ApiRequest, uid: Uid, payload: Nothing | None = Non
     summary="Stop a workspace",
     **operation(Rules(Scope.WORKSPACES, StopOut, status=202, refusals=(409,), once=True)),
 )
-def stop_workspace(request: ApiRequest, uid: Uid, payload: Nothing | None = None) -> HttpResponse:
-    """End the run; files stay. One that is stopping or stopped already is no error."""
+def stop_workspace(request: ApiRequest, uid: Uid, payload: StopBody | None = None) -> HttpResponse:
+    """End the run; files stay. `save` can only be false: nothing is saved on stopping yet. One that
+    is stopping or stopped already is no error."""
 
     def stop() -> StopOut:
         workspace = services.stop(request.auth.user, uid=uid)
@@ -57,7 +73,8 @@ def stop_workspace(request: ApiRequest, uid: Uid, payload: Nothing | None = None
     **operation(Rules(Scope.WORKSPACES, WorkspaceOut, status=202, refusals=(409,), once=True)),
 )
 def extend_workspace(request: ApiRequest, uid: Uid, payload: ExtendBody) -> HttpResponse:
-    """Move `idle_stop_at` and `ends_at`, to the longest lifetime of a run at most."""
+    """Move `idle_stop_at` by so many hours, to `ends_at` at most. `ends_at` is when the longest
+    lifetime of a run is over; it does not move."""
     return once(
         request,
         202,

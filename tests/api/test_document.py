@@ -55,7 +55,7 @@ def test_posts_take_a_key_and_say_when_they_repeat() -> None:
 
 def test_bodies_refuse_unknown_fields() -> None:
     schemas = document()["components"]["schemas"]
-    for name in ("LaunchBody", "ChangeBody", "ExtendBody", "Nothing"):
+    for name in ("LaunchBody", "ChangeBody", "ExtendBody", "StopBody", "Nothing"):
         assert schemas[name]["additionalProperties"] is False
 
 

@@ -10,6 +10,7 @@ from apps.catalog.models import Image, Size
 from apps.clusters.models import Phase, Workload
 from apps.workspaces.models import Workspace
 from tests.api.rest import As, assert_problem
+from tests.workspaces.lab import make_ready
 
 pytestmark = pytest.mark.django_db
 
@@ -106,6 +107,9 @@ def test_start_stop_and_change(rest: As, owner: User, ready: dict[str, str]) -> 
     [
         ("start", {"save": True}),
         ("stop", {"save": True}),
+        ("stop", {"save": None}),
+        ("stop", {"save": "false"}),
+        ("stop", {"keep": True}),
         ("extend", {"hours": 0}),
         ("extend", {"hours": 73}),
         ("extend", {"hours": "3"}),
@@ -122,6 +126,32 @@ def test_bodies_of_the_run_are_strict(
     caller = rest(owner)
     uid = caller.post("/workspaces", ready).body["uid"]
     assert_problem(caller.post(f"/workspaces/{uid}/{path}", body), 422, "invalid")
+
+
+def test_stopping_can_be_asked_not_to_save(rest: As, owner: User, ready: dict[str, str]) -> None:
+    caller = rest(owner)
+    uid = caller.post("/workspaces", ready).body["uid"]
+    refused = caller.post(f"/workspaces/{uid}/stop", {"save": True})
+    assert_problem(refused, 422, "invalid")
+    (error,) = refused.body["errors"]
+    assert error["loc"] == ["body", "save"]
+    assert "not available yet" in error["message"]
+    assert caller.post(f"/workspaces/{uid}/stop", {"save": False}).status == 202
+    assert Workload.objects.get(subject_uid=uid).desired == "stopped"
+
+
+def test_extending_moves_the_idle_stop_alone(rest: As, owner: User, ready: dict[str, str]) -> None:
+    caller = rest(owner)
+    uid = caller.post("/workspaces", ready).body["uid"]
+    make_ready(Workspace.objects.get(uid=uid))
+    before = caller.get(f"/workspaces/{uid}").body
+    caller.post(f"/workspaces/{uid}/extend", {"hours": 1})
+    after = caller.get(f"/workspaces/{uid}").body
+    assert after["idle_stop_at"] > before["idle_stop_at"]
+    assert after["ends_at"] == before["ends_at"]
+    caller.post(f"/workspaces/{uid}/extend", {"hours": 72})
+    last = caller.get(f"/workspaces/{uid}").body
+    assert last["idle_stop_at"] == last["ends_at"] == before["ends_at"]
 
 
 def test_extending_needs_a_run(rest: As, owner: User, ready: dict[str, str]) -> None:
