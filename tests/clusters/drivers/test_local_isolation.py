@@ -126,13 +126,12 @@ def test_a_link_in_place_of_the_socket_leads_nobody_astray(local: Cluster) -> No
     assert name == spec.uid
 
 
-def test_secrets_are_in_files_only(local: Cluster, driver: LocalDriver) -> None:
+def test_secrets_are_in_files_only(
+    local: Cluster, driver: LocalDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spec = spec_for()
-    os.environ["PORTAL_SECRET_KEY"] = "the-portals-own"
-    try:
-        seen = ready(local, spec)
-    finally:
-        del os.environ["PORTAL_SECRET_KEY"]
+    monkeypatch.setenv("PORTAL_SECRET_KEY", "the-portals-own")
+    seen = ready(local, spec)
     env = run_inside(seen, "import os; result = dict(os.environ)")
     assert env["TINY_TOKEN"] == "app-secret"
     assert not [name for name in env if name.startswith(("PORTAL_", "DJANGO_"))]
