@@ -6,10 +6,10 @@ import structlog
 from celery import shared_task
 from django.db import InterfaceError, OperationalError
 
-from apps.clusters import logs, orphans, sweeping
+from apps.clusters import logs, orphans, retention, sweeping
 from apps.clusters.reconcile import reconcile as reconcile_workload
 
-__all__ = ["fetch_logs", "reconcile", "reconcile_due", "remove_orphan"]
+__all__ = ["fetch_logs", "forget_old", "reconcile", "reconcile_due", "remove_orphan"]
 
 log = structlog.get_logger()
 fetch_logs = logs.fetch_logs
@@ -35,3 +35,9 @@ def reconcile_due() -> None:
 def remove_orphan(cluster: str, uid: str, owner_uid: str) -> None:
     """Remove from a cluster what is ours and has no row."""
     orphans.remove(cluster, uid, owner_uid)
+
+
+@shared_task(name="clusters.forget_old")
+def forget_old() -> None:
+    """Forget logs and commands of runs that are long over."""
+    log.info("forgotten", **retention.forget_old())

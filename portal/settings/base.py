@@ -223,6 +223,7 @@ CELERY_BEAT_SCHEDULE = {
     "homes-due": {"task": "workspaces.purge_due", "schedule": schedule(30)},
     "overdue": {"task": "workspaces.end_overdue", "schedule": schedule(10)},
     "retention": {"task": "accounts.forget_expired", "schedule": schedule(3600)},
+    "runs-retention": {"task": "clusters.forget_old", "schedule": schedule(3600)},
 }
 
 LOGGING_CONFIG = None
