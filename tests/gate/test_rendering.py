@@ -44,6 +44,11 @@ def test_the_same_settings_give_the_same_text() -> None:
     assert not re.search(r"%\{[A-Z]", render(settings()))
 
 
+@pytest.mark.parametrize("kind", ["client_body", "proxy", "fastcgi", "scgi", "uwsgi"])
+def test_nothing_is_written_beside_the_program(kind: str) -> None:
+    assert re.search(rf'{kind}_temp_path "/data/nginx/\w+";', render(settings()))
+
+
 def test_proxies_in_front_can_be_trusted() -> None:
     text = render(settings(trusted_proxies=("10.0.0.0/8", "::1")))
     assert "set_real_ip_from 10.0.0.0/8;" in text
