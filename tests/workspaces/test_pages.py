@@ -12,13 +12,14 @@ from pytest_django.fixtures import DjangoAssertNumQueries, Settings
 
 from apps.accounts.models import User
 from apps.catalog.models import EnvironmentBuild
-from apps.clusters.models import Cluster, Phase
+from apps.clusters.drivers.base import RunState
+from apps.clusters.models import Cluster, Phase, WorkloadLog
 from apps.gate.tickets import read_entry, session_digest
 from apps.live.uids import new_uid
 from apps.quotas.models import Limit
 from apps.workspaces.models import Workspace
 from tests.cast import Cast
-from tests.workspaces.lab import again, launch, make_over, make_ready, run_of
+from tests.workspaces.lab import again, launch, make_over, make_ready, run_of, see
 
 SignIn = Callable[[User], Client]
 FORM = {"name": "", "image": "python", "ide": "jupyterlab", "size": "small"}
@@ -200,6 +201,23 @@ def test_a_wrong_name_is_told_on_the_page(lab: Cluster, owner: User, signed_in: 
     assert answer.status_code == 422
     assert "name" in answer.context["rename_form"].errors
     assert answer.context["workspace"].name == workspace.name
+
+
+@pytest.mark.parametrize(("who", "reads"), [("owner", True), ("admin", True), ("lead", False)])
+def test_the_end_of_the_log_is_for_those_who_may_read_it(
+    lab: Cluster, cast: Cast, signed_in: SignIn, who: str, reads: bool
+) -> None:
+    workspace = see(make_ready(launch(cast.owner)), RunState.EXITED, exit_code=1)
+    text = "an early line\n" + "between\n" * 30 + "<b>ModuleNotFound 4711</b>\n"
+    WorkloadLog.objects.create(workload=run_of(workspace), text=text)
+
+    page = signed_in(getattr(cast, who)).get(url_of(workspace)).content.decode()
+
+    assert run_of(workspace).phase == Phase.FAILED
+    assert ("&lt;b&gt;ModuleNotFound 4711" in page) == reads
+    assert ("last-words" in page) == reads
+    assert "<b>Module" not in page
+    assert "an early line" not in page
 
 
 def test_buttons_go_back_to_where_they_were_pressed(

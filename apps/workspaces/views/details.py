@@ -12,6 +12,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from apps.accounts.models import User
+from apps.clusters.logs import last_words
+from apps.clusters.models import Phase
 from apps.live.errors import DomainError
 from apps.workspaces import services
 from apps.workspaces.forms import RenameForm, take_refusal
@@ -75,6 +77,15 @@ def _page(
         "workspace": describe_one(workspace),
         "rename_form": form,
         "can_change": can(person, workspace, Action.CHANGE),
+        "last_words": _last_words(person, workspace),
     }
     status = 422 if form.errors else 200
     return render(request, "workspaces/detail.html", context, status=status)
+
+
+def _last_words(person: User, workspace: Workspace) -> str:
+    """The end of a failed run's log, for those who may read it: not for all who see the page."""
+    run = workspace.current
+    if run is None or run.phase != Phase.FAILED or not can(person, workspace, Action.LOGS):
+        return ""
+    return last_words(run)
