@@ -83,7 +83,7 @@ REASONS: dict[str, Words] = {
     ),
     "command_failed": Words(
         gettext_noop("The server ended with exit code %(exit_code)s."),
-        gettext_noop("Its log says more. If you changed packages, reset them and start again."),
+        gettext_noop("Its log says more. Start it again; your files are kept."),
     ),
     "killed": Words(
         gettext_noop("The server was killed from outside."),
@@ -95,7 +95,7 @@ REASONS: dict[str, Words] = {
     ),
     "never_ready": Words(
         gettext_noop("The server started but never answered, so it was ended."),
-        gettext_noop("Its log says more. If you changed packages, reset them and start again."),
+        gettext_noop("Its log says more. Start it again; your files are kept."),
     ),
     "not_isolated": Words(
         gettext_noop("This machine cannot keep people apart, and somebody else runs here."),
