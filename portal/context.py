@@ -15,6 +15,6 @@ def page(request: HttpRequest) -> dict[str, object]:
         "version": VERSION,
         "theme": theme if theme in {"light", "dark"} else "auto",
         "deployment": settings.DEPLOYMENT,
-        "languages": settings.LANGUAGES,
+        "languages": settings.OFFERED_LANGUAGES,
         "csp_nonce": getattr(request, "csp_nonce", ""),
     }

@@ -34,7 +34,6 @@ METRICS_ALLOW = [address for address in ENV.metrics_allow.split(",") if address]
 
 # Rules that the database may refine ---------------------------------------------------------------
 IDLE_STOP_S = ENV.idle_stop_s
-IDLE_WARN_S = ENV.idle_warn_s
 MAX_LIFETIME_S = ENV.max_lifetime_s
 MAX_RUNNING_PER_PERSON = ENV.max_running_per_person
 DELETE_GRACE_S = ENV.delete_grace_s
@@ -178,6 +177,12 @@ LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("ko", _("Korean"))]
 LANGUAGE_COOKIE_NAME = "gpc_language"
 LOCALE_PATHS = [BASE_DIR / "locale"]
+# What pages offer to switch to: English, and what there are words for.
+OFFERED_LANGUAGES = [
+    (code, name)
+    for code, name in LANGUAGES
+    if code == "en" or (BASE_DIR / "locale" / code).is_dir()
+]
 USE_TZ = True
 TIME_ZONE = "UTC"
 

@@ -55,7 +55,6 @@ class Environment(BaseSettings):
     currency: str = "EUR"
 
     idle_stop_s: int = Field(default=2 * 3600, ge=0)
-    idle_warn_s: int = Field(default=600, ge=0)
     max_lifetime_s: int = Field(default=24 * 3600, ge=60)
     max_running_per_person: int = Field(default=3, ge=0)
     delete_grace_s: int = Field(default=7 * 86400, ge=0)

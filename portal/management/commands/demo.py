@@ -20,6 +20,8 @@ class Command(BaseCommand):
         parser.add_argument("--people", type=int, default=0, metavar="N", help="so many more")
         parser.add_argument("--workspaces", type=int, default=0, metavar="N", help="so many more")
         parser.add_argument("--echo", action="store_true", help="publish the image and app echo")
+        for name in ("--pending", "--finished"):
+            parser.add_argument(name, type=int, default=0, metavar="N", help="jobs: none yet, so 0")
 
     def handle(self, *args: Any, **options: Any) -> None:
         people, workspaces, echo = options["people"], options["workspaces"], options["echo"]
@@ -27,6 +29,10 @@ class Command(BaseCommand):
             raise CommandError(
                 "This is a production installation: it gets no demonstration data.",
                 returncode=EXIT_REFUSED,
+            )
+        if options["pending"] or options["finished"]:
+            raise CommandError(
+                "This portal has no jobs yet: leave --pending and --finished at 0.", returncode=2
             )
         if min(people, workspaces) < 0 or not (people or workspaces or echo):
             raise CommandError("Say what to add: --people N, --workspaces N, --echo.", returncode=2)
