@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from apps.clusters.invariants import CHECKS as CLUSTERS
-from apps.quotas.invariants import CHECKS as QUOTAS
-
 from apps.live.invariants import Broken, Check
+from apps.quotas.invariants import CHECKS as QUOTAS
 from apps.workspaces.invariants import CHECKS as WORKSPACES
 
 CHECKS: tuple[Check, ...] = (*CLUSTERS, *QUOTAS, *WORKSPACES)

@@ -120,7 +120,7 @@ class Cluster:
 
     def _start(self, argv: Sequence[str], death_signal: int) -> Start:
         account = server_account()
-        needs = [binary("postgres").parents[1], self.home, self.sockets]
+        needs = [*installed(), self.home, self.sockets]
         return Start(
             argv=confined(argv, account, needs, death_signal) if account else argv,
             env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"},
@@ -162,6 +162,14 @@ def binary(name: str) -> Path:
     if spec is None or spec.origin is None:
         raise PostgresError("PostgreSQL is not installed in this environment")
     return Path(spec.origin).resolve().parent / "pginstall18" / "bin" / name
+
+
+def installed() -> list[Path]:
+    """The wheel's folders: the programs, and beside the package the libraries that they load."""
+    programs = binary("postgres").parents[1]
+    package = programs.parent
+    libraries = package.with_name(package.name + ".libs")
+    return [programs, libraries] if libraries.is_dir() else [programs]
 
 
 def server_account() -> Account | None:
