@@ -90,10 +90,10 @@ def stop_all(runs: list[Workload], remote: RemoteDriver) -> None:
 
     def is_over() -> bool:
         sweep()
-        return all_in(runs, Phase.STOPPED) and nothing_is_due(runs)
+        # Also of a run that failed before: what it held may be given back last.
+        return all_in(runs, Phase.STOPPED) and nothing_is_due(runs) and on_cluster(remote) == []
 
-    wait_for(is_over, "all stopped", 60)
-    assert on_cluster(remote) == []
+    wait_for(is_over, "all stopped, and nothing left", 60)
     assert [broken for check in CHECKS for broken in check()] == []
 
 
